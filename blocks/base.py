@@ -1,0 +1,132 @@
+"""What every block shares: one base class, one registration, two tables of names."""
+
+import math
+
+import keras
+import numpy as np
+from keras import layers
+
+register = keras.saving.register_keras_serializable("keras_blocks")
+
+
+class Block(layers.Layer):
+    """A layer made of layers.
+
+    A subclass creates its sublayers in `__init__` and connects them in `call`.
+    Running `call` once on symbolic tensors builds the sublayers and gives the
+    output shape. Sublayers that depend on the input's shape are created in `build`,
+    before `super().build(input_shape)`.
+
+    `call` takes one argument, a tensor or a list or dict of tensors, and uses
+    layers and `keras.ops` only; sizes may be `None` in it. Constructor arguments are
+    plain data (numbers, strings, booleans, `None`, and sequences of them), so Keras
+    writes `get_config`. Give every sublayer `name=` and `dtype=self.dtype_policy`.
+    The channels are always the last axis.
+
+    Raises:
+        ValueError: If an argument is a NumPy number, or channels first are asked for.
+
+    >>> class Twice(Block):
+    ...     def __init__(self, units, **kwargs):
+    ...         super().__init__(**kwargs)
+    ...         self.dense = layers.Dense(units, dtype=self.dtype_policy, name="dense")
+    ...
+    ...     def call(self, x):
+    ...         return 2 * self.dense(x)
+    >>> Twice(3)(np.ones((1, 4))).shape
+    (1, 3)
+    """
+
+    def __new__(cls, *args, **kwargs):
+        for value in keras.tree.flatten((args, kwargs)):
+            if isinstance(value, np.generic):
+                raise ValueError(
+                    "Arguments of a block are plain Python data, so that it can be saved. "
+                    f"Received: {value!r} for {cls.__name__}. Write {value.item()!r}."
+                )
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, **kwargs):
+        asked = kwargs.pop("data_format", None) or keras.config.image_data_format()
+        if asked != "channels_last":
+            raise ValueError(
+                "Blocks take the channels on the last axis, as mobile runtimes do. "
+                f"Received: data_format={asked!r}. Move the channels with keras.layers.Permute, "
+                'and call keras.config.set_image_data_format("channels_last").'
+            )
+        super().__init__(**kwargs)
+
+    def build(self, input_shape):
+        self.call(self._symbolic(input_shape))
+
+    def compute_output_shape(self, input_shape):
+        if not self.built:
+            self.build(input_shape)
+        outputs = self.call(self._symbolic(input_shape))
+        return keras.tree.map_structure(lambda x: x.shape, outputs)
+
+    def compute_output_spec(self, *args, **kwargs):
+        outputs = self.call(*args, **kwargs)
+        return keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), outputs)
+
+    def _symbolic(self, input_shape):
+        return keras.tree.map_shape_structure(
+            lambda shape: keras.KerasTensor(shape, self.compute_dtype), input_shape
+        )
+
+
+NORMS = {
+    "batch": layers.BatchNormalization,
+    "layer": layers.LayerNormalization,
+    "group": layers.GroupNormalization,
+    "rms": layers.RMSNormalization,
+    "none": layers.Identity,
+}
+
+
+def make_norm(norm, channels, *, name="norm", **kwargs):
+    """Return the normalization layer called `norm`, one of `NORMS`.
+
+    Args:
+        norm: `"batch"`, `"layer"`, `"group"`, `"rms"` or `"none"`.
+        channels: Number of channels it will see. Group normalization makes as many groups
+            as divide both them and 32, the number of its paper.
+        name: Name of the layer.
+        **kwargs: Further arguments of the layer, such as `dtype` and `epsilon`.
+    """
+    if norm not in NORMS:
+        raise ValueError(f"`norm` must be one of {sorted(NORMS)}. Received: norm={norm!r}.")
+    if norm == "group":
+        kwargs["groups"] = math.gcd(32, channels)
+    if norm == "none":
+        kwargs.pop("epsilon", None)
+    return NORMS[norm](name=name, **kwargs)
+
+
+def make_activation(activation, *, name="act", **kwargs):
+    """Return the layer of the Keras activation called `activation`; `None` is `"linear"`."""
+    if activation is not None and not (
+        isinstance(activation, str) and hasattr(keras.activations, activation)
+    ):
+        raise ValueError(
+            "`activation` must be the name of one of keras.activations. "
+            f"Received: activation={activation!r}."
+        )
+    return layers.Activation(activation, name=name, **kwargs)
+
+
+def check_positive(**values):
+    """Raise where a value is neither a whole number above zero nor a sequence of such."""
+    for name, value in values.items():
+        for number in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise ValueError(
+                    f"`{name}` must be a whole number above zero. Received: {name}={value!r}."
+                )
+
+
+def check_rate(**values):
+    """Raise where a value is no share: at least 0 and below 1."""
+    for name, value in values.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"`{name}` must lie in [0, 1). Received: {name}={value!r}.")
