@@ -1,5 +1,32 @@
 """Blocks: layers and layers made of layers, free of any task."""
 
+from blocks.attention import SelfAttention
 from blocks.base import Block
+from blocks.channel_attention import SqueezeExcite
+from blocks.conv import ConvNormAct, DepthwiseNormAct, DepthwiseSeparableConv
+from blocks.fusion import ConcatFusion, CrossAttentionFusion, GatedFusion
+from blocks.graph import flatten
+from blocks.pyramid import FeaturePyramid
+from blocks.residual import BottleneckBlock, InvertedResidual, ResidualBlock
+from blocks.scale import DropPath, LayerScale
+from blocks.transformer import TransformerEncoder
 
-__all__ = ["Block"]
+__all__ = [
+    "Block",
+    "BottleneckBlock",
+    "ConcatFusion",
+    "ConvNormAct",
+    "CrossAttentionFusion",
+    "DepthwiseNormAct",
+    "DepthwiseSeparableConv",
+    "DropPath",
+    "FeaturePyramid",
+    "GatedFusion",
+    "InvertedResidual",
+    "LayerScale",
+    "ResidualBlock",
+    "SelfAttention",
+    "SqueezeExcite",
+    "TransformerEncoder",
+    "flatten",
+]

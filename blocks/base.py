@@ -85,22 +85,28 @@ NORMS = {
 
 
 def make_norm(norm, channels, *, name="norm", **kwargs):
-    """Return the normalization layer called `norm`, one of `NORMS`.
+    """Return a normalization layer.
 
     Args:
-        norm: `"batch"`, `"layer"`, `"group"`, `"rms"` or `"none"`.
+        norm: `"batch"`, `"layer"`, `"group"`, `"rms"` or `"none"`, or a dict of one of them
+            as `"type"` and the layer's own arguments: `{"type": "batch", "epsilon": 1e-5}`.
         channels: Number of channels it will see. Group normalization makes as many groups
             as divide both them and 32, the number of its paper.
         name: Name of the layer.
-        **kwargs: Further arguments of the layer, such as `dtype` and `epsilon`.
+        **kwargs: Further arguments of the layer, such as `dtype`.
     """
-    if norm not in NORMS:
+    options = {"type": norm} if isinstance(norm, str) else dict(norm or {})
+    kind = options.pop("type", None)
+    if kind not in NORMS:
         raise ValueError(f"`norm` must be one of {sorted(NORMS)}. Received: norm={norm!r}.")
-    if norm == "group":
-        kwargs["groups"] = math.gcd(32, channels)
-    if norm == "none":
-        kwargs.pop("epsilon", None)
-    return NORMS[norm](name=name, **kwargs)
+    if kind == "group":
+        options.setdefault("groups", math.gcd(32, channels))
+    return NORMS[kind](name=name, **options, **kwargs)
+
+
+def has_norm(norm):
+    """Return whether `norm`, as `make_norm` takes it, normalizes: a bias before it is idle."""
+    return norm not in ("none", {"type": "none"})
 
 
 def make_activation(activation, *, name="act", **kwargs):

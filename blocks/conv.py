@@ -1,0 +1,206 @@
+"""Convolution, normalization, activation: the unit that networks are made of."""
+
+from keras import layers
+
+from blocks.base import Block, check_positive, has_norm, make_activation, make_norm, register
+
+CONVS = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
+DEPTHWISE = {1: layers.DepthwiseConv1D, 2: layers.DepthwiseConv2D}
+
+
+@register
+class ConvNormAct(Block):
+    """Convolution, normalization, activation.
+
+    Shape: `(batch, *sides, channels)` to `(batch, *sides / strides, filters)`, with `rank`
+    sides, rounded up (`padding="same"`).
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Side of the kernel, in positions, or one for each side.
+        strides: Step between output positions.
+        rank: Number of sides: 1 for signals, 2 for images, 3 for volumes.
+        groups: Number of channel groups convolved separately.
+        dilation_rate: Step between the positions that the kernel reads.
+        padding: `"same"`, `"valid"` or, with `rank=1`, `"causal"`.
+        norm: `"batch"`, `"layer"`, `"group"`, `"rms"` or `"none"`.
+        activation: Name of a Keras activation, `None` for none.
+        use_bias: Whether the convolution adds a bias; by default where there is no norm.
+
+    Raises:
+        ValueError: If `rank` is not 1, 2 or 3, `groups` does not divide the channels, or a
+            dilated convolution is also strided.
+
+    >>> ConvNormAct(8, strides=2)(np.ones((1, 32, 32, 3))).shape
+    (1, 16, 16, 8)
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size=3,
+        strides=1,
+        *,
+        rank=2,
+        groups=1,
+        dilation_rate=1,
+        padding="same",
+        norm="batch",
+        activation="relu",
+        use_bias=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_positive(
+            filters=filters, kernel_size=kernel_size, strides=strides, dilation_rate=dilation_rate
+        )
+        check_groups(groups, filters=filters)
+        if rank not in CONVS:
+            raise ValueError(f"`rank` must be 1, 2 or 3. Received: rank={rank!r}.")
+        if strides not in (1, [1] * rank, (1,) * rank) and dilation_rate != 1:
+            raise ValueError(
+                "A convolution is strided or dilated, not both. "
+                f"Received: strides={strides}, dilation_rate={dilation_rate}."
+            )
+        self.groups = groups
+        self.input_spec = layers.InputSpec(ndim=rank + 2)
+        self.conv = CONVS[rank](
+            filters,
+            kernel_size,
+            strides,
+            padding,
+            dilation_rate=dilation_rate,
+            groups=groups,
+            use_bias=not has_norm(norm) if use_bias is None else use_bias,
+            dtype=self.dtype_policy,
+            name="conv",
+        )
+        self.norm = make_norm(norm, filters, dtype=self.dtype_policy)
+        self.act = make_activation(activation, dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        check_groups(self.groups, input_channels=input_shape[-1])
+        super().build(input_shape)
+
+    def call(self, x):
+        return self.act(self.norm(self.conv(x)))
+
+
+@register
+class DepthwiseNormAct(Block):
+    """Convolution of every channel by itself, normalization, activation.
+
+    Shape: `(batch, *sides, channels)` to `(batch, *sides / strides, channels)`, with `rank`
+    sides, rounded up.
+
+    Args:
+        kernel_size: Side of the kernel, in positions.
+        strides: Step between output positions.
+        rank: Number of sides, 1 or 2.
+        dilation_rate: Step between the positions that the kernel reads.
+        norm: `"batch"`, `"layer"`, `"group"`, `"rms"` or `"none"`.
+        activation: Name of a Keras activation, `None` for none.
+
+    Raises:
+        ValueError: If `rank` is neither 1 nor 2.
+
+    >>> DepthwiseNormAct(5, strides=2)(np.ones((1, 32, 32, 3))).shape
+    (1, 16, 16, 3)
+    """
+
+    def __init__(
+        self,
+        kernel_size=3,
+        strides=1,
+        *,
+        rank=2,
+        dilation_rate=1,
+        norm="batch",
+        activation="relu",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_positive(kernel_size=kernel_size, strides=strides, dilation_rate=dilation_rate)
+        if rank not in DEPTHWISE:
+            raise ValueError(f"`rank` must be 1 or 2. Received: rank={rank!r}.")
+        make_norm(norm, 1)  # an unknown name is told now, the layer needs the channels
+        self.norm_spec = norm
+        self.input_spec = layers.InputSpec(ndim=rank + 2)
+        self.conv = DEPTHWISE[rank](
+            kernel_size,
+            strides,
+            "same",
+            dilation_rate=dilation_rate,
+            use_bias=not has_norm(norm),
+            dtype=self.dtype_policy,
+            name="conv",
+        )
+        self.act = make_activation(activation, dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        self.norm = make_norm(self.norm_spec, input_shape[-1], dtype=self.dtype_policy)
+        super().build(input_shape)
+
+    def call(self, x):
+        return self.act(self.norm(self.conv(x)))
+
+
+@register
+class DepthwiseSeparableConv(Block):
+    """A depthwise convolution, then a 1x1 convolution that mixes the channels.
+
+    Shape: `(batch, *sides, channels)` to `(batch, *sides / strides, filters)`, with `rank`
+    sides, rounded up.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Side of the depthwise kernel, in positions.
+        strides: Step of the depthwise convolution.
+        rank: Number of sides, 1 or 2.
+        dilation_rate: Step between the positions that the depthwise kernel reads.
+        norm: Name of the normalization after each convolution.
+        activation: Name of the Keras activation after each convolution.
+
+    Reference: [Howard et al., 2017](https://arxiv.org/abs/1704.04861)
+
+    >>> DepthwiseSeparableConv(8, strides=2)(np.ones((1, 32, 32, 3))).shape
+    (1, 16, 16, 8)
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size=3,
+        strides=1,
+        *,
+        rank=2,
+        dilation_rate=1,
+        norm="batch",
+        activation="relu",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        common = {"norm": norm, "activation": activation, "dtype": self.dtype_policy}
+        self.depthwise = DepthwiseNormAct(
+            kernel_size,
+            strides,
+            rank=rank,
+            dilation_rate=dilation_rate,
+            name="depthwise",
+            **common,
+        )
+        self.pointwise = ConvNormAct(filters, 1, rank=rank, name="pointwise", **common)
+
+    def call(self, x):
+        return self.pointwise(self.depthwise(x))
+
+
+def check_groups(groups, **channels):
+    """Raise where `groups` is no divisor of the channels."""
+    check_positive(groups=groups)
+    for name, number in channels.items():
+        if number % groups:
+            raise ValueError(
+                f"`groups` must divide the {name.replace('_', ' ')}. "
+                f"Received: groups={groups}, {name}={number}."
+            )

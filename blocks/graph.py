@@ -1,0 +1,204 @@
+"""A model's plain graph: every composite layer opened, every leaf named by its path."""
+
+import inspect
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+
+def flatten(model):
+    """Return a copy of `model` as a plain functional graph of leaves.
+
+    Nested models and layers made of layers are opened: their `call` is run on symbolic
+    tensors, and what it connects is connected in the new graph. A leaf is called by its path
+    (`"stage1_block0.conv1.conv"`), has the original's configuration and a copy of its weights;
+    the outputs are equal. The given model is not changed.
+
+    A layer stays a leaf where it holds weights of its own beside its sublayers, or where its
+    `call` does not run on symbolic tensors (recurrent layers). A `call` that chooses by
+    `training` is opened as in inference; blocks never do.
+
+    Args:
+        model: A functional or a built `Sequential` `keras.Model`, whatever it is made of.
+
+    Returns:
+        A functional `keras.Model` with the inputs, outputs and name of `model`.
+
+    Raises:
+        ValueError: If the model has no graph: subclassed, or a `Sequential` not yet built.
+
+    >>> image = keras.Input((8, 8, 3))
+    >>> inner = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()], name="inner")
+    >>> [layer.name for layer in flatten(keras.Model(image, inner(image))).layers[1:]]
+    ['inner.flatten']
+    """
+    return trace(model)[0]
+
+
+def trace(model):
+    """Return the flat copy of `model`, and its tensor for the id of each tensor of `model`."""
+    graph = graph_of(model)
+    if graph is None:
+        raise ValueError(
+            "A functional keras.Model or a built Sequential is needed, whose graph can be read. "
+            f"Received: {model.name!r} of type {type(model).__name__}. Write a subclassed model "
+            "with keras.Input and keras.Model(inputs, outputs); give a Sequential a keras.Input."
+        )
+    inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in graph.inputs]
+    copies = {id(old): new for old, new in zip(graph.inputs, inputs)}
+    copier = _Copier(inputs)
+    copier.run(graph.outputs, copies, "")
+    outputs = tree.map_structure(lambda x: copies[id(x)], graph._outputs_struct)
+    inputs = tree.pack_sequence_as(graph._inputs_struct, inputs)
+    flat = keras.Model(inputs, outputs, name=model.name)
+    copier.copy_weights()
+    return flat, copies
+
+
+def graph_of(model):
+    """Return the functional graph behind a model, or `None` if there is none."""
+    graph = getattr(model, "_functional", model)
+    own_call = type(graph).call is not type(keras.Model(*[keras.Input(())] * 2)).call
+    return graph if hasattr(graph, "_outputs_struct") and not own_call else None
+
+
+def nodes_between(outputs, known):
+    """Return the nodes that compute `outputs` from tensors whose id is in `known`, in order."""
+    order, seen = [], set()
+    stack = [(_maker(x), False) for x in outputs if id(x) not in known]
+    while stack:
+        node, parents_done = stack.pop()
+        if parents_done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack += [(_maker(x), False) for x in node.input_tensors if id(x) not in known]
+    return order
+
+
+def _maker(tensor):
+    operation, index, _ = tensor._keras_history
+    return operation._inbound_nodes[index]
+
+
+class _Copier:
+    """Repeats graphs on new tensors, with a copy of every operation it meets."""
+
+    def __init__(self, inputs):
+        self.made = {}  # id of the original -> (original, copy)
+        self.taken = {x.name for x in inputs}  # names
+        self.fresh = {id(x): x for x in inputs}  # every tensor of the new graph
+
+    def run(self, outputs, copies, path):
+        """Repeat the graph from the tensors in `copies` to `outputs`, adding to `copies`."""
+        for node in nodes_between(outputs, copies):
+            args, kwargs = node.arguments.fill_in(copies)
+            results = self.call(node.operation, args, kwargs, path)
+            copies.update((id(old), new) for old, new in zip(node.outputs, tree.flatten(results)))
+
+    def call(self, operation, args, kwargs, path):
+        name = path + operation.name
+        if id(operation) not in self.made and _sublayers(operation):
+            opened = self.open(operation, args, kwargs, name + ".")
+            if opened is not None:
+                return opened
+        if id(operation) not in self.made:
+            self.made[id(operation)] = operation, _copy(operation, self.unique(name))
+        copy = self.made[id(operation)][1]
+        if isinstance(copy, keras.Layer) and "mask" in inspect.signature(copy.call).parameters:
+            # What an opened layer would have handed on at run time is handed on in the graph.
+            kwargs.setdefault("mask", tree.map_structure(_mask, args[0] if args else None))
+        results = copy(*args, **kwargs)
+        self.fresh.update((id(x), x) for x in tree.flatten(results))
+        return results
+
+    def open(self, layer, args, kwargs, path):
+        graph = graph_of(layer)
+        if graph is not None:
+            given = args[0] if args else next(iter(kwargs.values()))
+            if isinstance(graph._inputs_struct, dict):
+                given = {key: given[key] for key in graph._inputs_struct}
+            given = [_cast(x, y.dtype) for x, y in zip(tree.flatten(given), graph.inputs)]
+            copies = {id(old): new for old, new in zip(graph.inputs, given)}
+            outputs = graph._outputs_struct
+        else:
+            if layer._trainable_variables or layer._non_trainable_variables:
+                return None
+            given = [x for x in tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)]
+            masks = [_mask(x) for x in given]
+            try:
+                args, kwargs = tree.map_structure(
+                    lambda x: (
+                        layer.dtype_policy.convert_input(x, layer.autocast, layer.input_dtype)
+                        if isinstance(x, keras.KerasTensor)
+                        else x
+                    ),
+                    (args, kwargs),
+                )
+                outputs = layer.call(*args, **kwargs, **_mask_arguments(layer, args, kwargs))
+            except Exception:  # whatever a foreign `call` raises: it needs real tensors
+                return None
+            finally:
+                for x, mask in zip(given, masks):  # attention layers take masks off
+                    x._keras_mask = mask
+            copies = dict(self.fresh)
+        self.run(tree.flatten(outputs), copies, path)
+        results = tree.map_structure(lambda x: copies[id(x)], outputs)
+        if graph is None and layer.supports_masking and args:
+            layer._set_mask_metadata(args[0], results, tree.map_structure(_mask, args[0]))
+        return results
+
+    def unique(self, name):
+        new, count = name, 0
+        while new in self.taken:
+            count += 1
+            new = f"{name}_{count}"
+        self.taken.add(new)
+        return new
+
+    def copy_weights(self):
+        for old, new in self.made.values():
+            if _sublayers(old):
+                new.set_weights([np.array(w) for w in old.get_weights()])
+            elif isinstance(old, keras.Layer) and old.weights:
+                store = {}
+                old.save_own_variables(store)
+                # Copies: JAX gives arrays of the original away when it trains or predicts.
+                new.load_own_variables({key: np.array(value) for key, value in store.items()})
+
+
+def _sublayers(operation):
+    if not isinstance(operation, keras.Layer):
+        return []
+    return list(operation._flatten_layers(include_self=False))
+
+
+def _mask(x):
+    return getattr(x, "_keras_mask", None)
+
+
+def _mask_arguments(layer, args, kwargs):
+    """Return the mask arguments that Keras fills in where a layer is called."""
+    names = inspect.signature(layer.call).parameters
+    given = {**dict(zip(names, args)), **kwargs}
+    if "mask" in names and "mask" not in given:
+        return {"mask": tree.map_structure(_mask, args[0] if args else None)}
+    return {
+        f"{name}_mask": _mask(x)
+        for name, x in given.items()
+        if f"{name}_mask" in names and f"{name}_mask" not in given
+    }
+
+
+def _cast(x, dtype):
+    return x if x.dtype == dtype else ops.cast(x, dtype)
+
+
+def _copy(operation, name):
+    if isinstance(operation, keras.Layer):
+        return type(operation).from_config({**operation.get_config(), "name": name})
+    copy = object.__new__(type(operation))  # a plain operation is its attributes
+    vars(copy).update(vars(operation), name=name, _inbound_nodes=[], _outbound_nodes=[])
+    return copy
