@@ -33,11 +33,16 @@ def flatten(model):
     >>> [layer.name for layer in flatten(keras.Model(image, inner(image))).layers[1:]]
     ['inner.flatten']
     """
-    return trace(model)[0]
+    flat, _, copy_weights = trace(model)
+    copy_weights()
+    return flat
 
 
 def trace(model):
-    """Return the flat copy of `model`, and its tensor for the id of each tensor of `model`."""
+    """Return the flat copy of `model`, its tensor for each tensor's id, and how to fill it.
+
+    The copy has fresh weights until the third, a function, is called.
+    """
     graph = graph_of(model)
     if graph is None:
         raise ValueError(
@@ -51,9 +56,7 @@ def trace(model):
     copier.run(graph.outputs, copies, "")
     outputs = tree.map_structure(lambda x: copies[id(x)], graph._outputs_struct)
     inputs = tree.pack_sequence_as(graph._inputs_struct, inputs)
-    flat = keras.Model(inputs, outputs, name=model.name)
-    copier.copy_weights()
-    return flat, copies
+    return keras.Model(inputs, outputs, name=model.name), copies, copier.copy_weights
 
 
 def graph_of(model):

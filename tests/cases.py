@@ -1,0 +1,215 @@
+"""One row for every public layer: how to make it, what it takes, what it gives."""
+
+from dataclasses import dataclass, field
+
+import keras
+
+import blocks
+import heads
+
+PUBLIC = {
+    value
+    for package in (blocks, heads)
+    for value in (getattr(package, name) for name in getattr(package, "__all__", []))
+    if isinstance(value, type)
+    and issubclass(value, keras.Layer)
+    and value not in (blocks.Block, getattr(heads, "Head", None))
+}
+
+
+@dataclass
+class Case:
+    """What the contract needs to know of a layer.
+
+    `wrong_args` and `wrong_shapes` must be refused. `exceptions` maps a precision to the
+    reason why the layer's own file does not keep the promise there; the README shows it.
+    """
+
+    layer: type
+    args: dict
+    input_shape: object
+    output_shape: object
+    wrong_args: list = field(default_factory=list)
+    wrong_shapes: list = field(default_factory=list)
+    exceptions: dict = field(default_factory=dict)
+
+    def make(self, **kwargs):
+        return self.layer(**self.args, **kwargs)
+
+
+CASES = [
+    Case(
+        blocks.ConvNormAct,
+        {"filters": 6},
+        (2, 8, 9, 4),
+        (2, 8, 9, 6),
+        [
+            {"filters": 6, "norm": "nonsense"},
+            {"filters": 6, "activation": "nonsense"},
+            {"filters": 6, "rank": 4},
+            {"filters": 6, "groups": 4},
+            {"filters": 0},
+            {"filters": 6, "strides": 2, "dilation_rate": 2},
+            {"filters": 6, "data_format": "channels_first"},
+        ],
+        [(2, 8, 4), (2, 8, 9, 9, 4)],
+    ),
+    Case(
+        blocks.ConvNormAct,
+        {"filters": 6, "strides": 2, "groups": 2, "norm": "group", "activation": "silu"},
+        (2, 7, 9, 4),
+        (2, 4, 5, 6),
+        wrong_shapes=[(2, 7, 9, 5)],
+    ),
+    Case(
+        blocks.ConvNormAct,
+        {"filters": 6, "rank": 1, "dilation_rate": 2, "padding": "causal", "norm": "layer"},
+        (2, 9, 4),
+        (2, 9, 6),
+        wrong_shapes=[(2, 9, 9, 4)],
+    ),
+    Case(
+        blocks.ConvNormAct,
+        {"filters": 6, "kernel_size": 2, "strides": 2, "rank": 3, "norm": "rms"},
+        (2, 4, 5, 6, 3),
+        (2, 2, 3, 3, 6),
+    ),
+    Case(
+        blocks.DepthwiseNormAct,
+        {"kernel_size": 5, "strides": 2},
+        (2, 7, 9, 4),
+        (2, 4, 5, 4),
+        [{"rank": 3}, {"norm": "nonsense"}, {"kernel_size": 0}],
+        [(2, 7, 4)],
+    ),
+    Case(
+        blocks.DepthwiseSeparableConv,
+        {"filters": 6, "strides": 2},
+        (2, 7, 9, 4),
+        (2, 4, 5, 6),
+        [{"filters": 6, "norm": "nonsense"}, {"filters": -1}],
+        [(2, 7, 4)],
+    ),
+    Case(
+        blocks.DepthwiseSeparableConv,
+        {"filters": 6, "rank": 1, "dilation_rate": 2, "norm": "none", "activation": "gelu"},
+        (2, 9, 4),
+        (2, 9, 6),
+    ),
+    Case(
+        blocks.ResidualBlock,
+        {"filters": 4, "drop_path": 0.2},
+        (2, 8, 9, 4),
+        (2, 8, 9, 4),
+        [{"filters": 4, "drop_path": 1.0}, {"filters": 4, "activation": "nonsense"}],
+        [(2, 8, 4)],
+    ),
+    Case(
+        blocks.ResidualBlock,
+        {"filters": 6, "strides": 2, "se_ratio": 0.5},
+        (2, 7, 8, 4),
+        (2, 4, 4, 6),
+    ),
+    Case(blocks.ResidualBlock, {"filters": 6, "rank": 1, "norm": "layer"}, (2, 7, 4), (2, 7, 6)),
+    Case(
+        blocks.BottleneckBlock,
+        {"filters": 8, "strides": 2, "norm": "none"},
+        (2, 7, 8, 4),
+        (2, 4, 4, 8),
+        [{"filters": 6}, {"filters": 8, "norm": "nonsense"}],
+        [(2, 8, 4)],
+    ),
+    Case(blocks.BottleneckBlock, {"filters": 8, "groups": 2}, (2, 7, 8, 8), (2, 7, 8, 8)),
+    Case(
+        blocks.InvertedResidual,
+        {"filters": 4, "se_ratio": 0.25, "drop_path": 0.2},
+        (2, 7, 8, 4),
+        (2, 7, 8, 4),
+        [{"filters": 4, "expansion": 0.5}, {"filters": 4, "drop_path": -0.1}],
+        [(2, 8, 4)],
+    ),
+    Case(
+        blocks.InvertedResidual,
+        {"filters": 6, "strides": 2, "expansion": 1, "kernel_size": 5},
+        (2, 7, 8, 4),
+        (2, 4, 4, 6),
+    ),
+    Case(
+        blocks.SqueezeExcite,
+        {"ratio": 0.5},
+        (2, 5, 6, 8),
+        (2, 5, 6, 8),
+        [{"ratio": 0.0}, {"gate": "nonsense"}],
+        [(2, 8)],
+    ),
+    Case(
+        blocks.SqueezeExcite,
+        {"ratio": 0.5, "activation": "silu", "gate": "hard_sigmoid"},
+        (2, 5, 8),
+        (2, 5, 8),
+    ),
+    Case(
+        blocks.SelfAttention,
+        {"num_heads": 2},
+        (2, 7, 8),
+        (2, 7, 8),
+        [{"num_heads": 0}, {"dropout": 1.0}],
+        [(2, 7, 9), (2, 3, 7, 8)],
+    ),
+    Case(blocks.SelfAttention, {"num_heads": 2, "causal": True}, (2, 7, 8), (2, 7, 8)),
+    Case(
+        blocks.TransformerEncoder,
+        {"num_heads": 2, "dropout": 0.1, "drop_path": 0.1},
+        (2, 7, 8),
+        (2, 7, 8),
+        [{"norm": "nonsense"}, {"expansion": 0}, {"drop_path": 1.5}],
+        [(2, 7, 9)],
+    ),
+    Case(
+        blocks.ConcatFusion,
+        {"units": 6},
+        [(2, 3), (2, 5)],
+        (2, 6),
+        [{"units": 0}, {"units": 6, "activation": "nonsense"}],
+        [[(2, 3)], [(2, 3), (2, 4, 5)], [(2, 3, 4), (2, 4, 4)]],
+    ),
+    Case(blocks.ConcatFusion, {"units": 6}, [(2, 4, 5, 3)] * 3, (2, 4, 5, 6)),
+    Case(
+        blocks.GatedFusion,
+        {"units": 6},
+        [(2, 3), (2, 5), (2, 4)],
+        (2, 6),
+        [{"units": 0}, {"units": 6, "activation": "nonsense"}],
+        [[(2, 3)], [(2, 3), (2, 4, 5)]],
+    ),
+    Case(
+        blocks.CrossAttentionFusion,
+        {"num_heads": 2},
+        [(2, 7, 8), (2, 5, 6)],
+        (2, 7, 8),
+        [{"num_heads": 0}, {"dropout": 1.0}],
+        [[(2, 7, 9), (2, 5, 6)], [(2, 7, 8)], [(2, 8), (2, 6)]],
+    ),
+    Case(
+        blocks.FeaturePyramid,
+        {"filters": 6},
+        [(2, 13, 12, 3), (2, 7, 6, 4), (2, 4, 3, 5)],
+        [(2, 13, 12, 6), (2, 7, 6, 6), (2, 4, 3, 6)],
+        [{"filters": 0}],
+        [[(2, 7, 8, 4)], [(2, 4, 4, 5), (2, 8, 8, 4)]],
+    ),
+    Case(
+        blocks.FeaturePyramid,
+        {"filters": 6},
+        {"P3": (2, 7, 8, 4), "P4": (2, 4, 4, 5)},
+        {"P3": (2, 7, 8, 6), "P4": (2, 4, 4, 6)},
+    ),
+    Case(blocks.LayerScale, {"start": 0.1}, (2, 7, 4), (2, 7, 4)),
+    Case(
+        blocks.DropPath,
+        {"rate": 0.5, "seed": 1},
+        (2, 7, 4),
+        (2, 7, 4),
+        [{"rate": 1.0}, {"rate": -0.1}],
+    ),
+]

@@ -1,0 +1,264 @@
+"""What every public layer promises."""
+
+import doctest
+import hashlib
+import inspect
+import json
+import os
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import tree
+
+import heads
+from tests.cases import CASES, PUBLIC
+
+IDS = [f"{case.layer.__name__}-{i}" for i, case in enumerate(CASES)]
+every_layer = pytest.mark.parametrize("case", CASES, ids=IDS)
+on_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="files are written from the TensorFlow backend: run with KERAS_BACKEND=tensorflow",
+)
+FULL = bool(os.environ.get("KERAS_BLOCKS_FULL"))  # `make conformance`
+
+
+def numbers(shape, seed=0):
+    rng = np.random.default_rng(seed)
+    return tree.map_shape_structure(lambda s: rng.normal(size=s).astype("float32"), shape)
+
+
+def arrays(x):
+    return tree.map_structure(lambda t: np.array(keras.ops.convert_to_numpy(t)), x)
+
+
+def assert_close(x, y, **tolerance):
+    tree.assert_same_structure(x, y)
+    for a, b in zip(tree.flatten(x), tree.flatten(y)):
+        np.testing.assert_allclose(a, b, **(tolerance or {"rtol": 1e-4, "atol": 1e-5}))
+
+
+def shapes(x):
+    return tree.map_structure(lambda t: tuple(t.shape), x)
+
+
+def free(shape):
+    """Return the same shape with every axis but the channels left open."""
+    return tree.map_shape_structure(lambda s: (None,) * (len(s) - 1) + s[-1:], shape)
+
+
+def as_inputs(shape):
+    if isinstance(shape, dict):
+        return {key: keras.Input(s[1:], name=key) for key, s in shape.items()}
+    return tree.map_shape_structure(lambda s: keras.Input(s[1:]), shape)
+
+
+def own_arguments(layer):
+    parameters = inspect.signature(layer.__init__).parameters.values()
+    return [p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name != "self"]
+
+
+def shaken(case, **kwargs):
+    """Return a built layer whose weights have left their symmetric or zero starting points."""
+    layer = case.make(**kwargs)
+    layer.build(case.input_shape)
+    rng = np.random.default_rng(1)
+    for w in layer.trainable_variables:
+        w.assign(w + 0.1 * rng.normal(size=w.shape))
+    for w in layer.non_trainable_variables:
+        if "moving" in w.path:
+            w.assign(w + 0.1 * rng.uniform(size=w.shape))
+    return layer
+
+
+def as_model(case, **kwargs):
+    inputs = as_inputs(case.input_shape)
+    return keras.Model(inputs, shaken(case, **kwargs)(inputs))
+
+
+def test_every_public_layer_has_a_case():
+    assert PUBLIC == {case.layer for case in CASES}
+
+
+@every_layer
+def test_docstring_says_shape_args_and_example(case):
+    doc = inspect.getdoc(case.layer)
+    assert doc.splitlines()[0].endswith(".")
+    assert "Shape:" in doc and "Args:" in doc and ">>> " in doc
+    for name in own_arguments(case.layer):
+        assert f"\n    {name}: " in doc, f"{name} is not documented"
+
+
+@every_layer
+def test_docstring_example_runs(case):
+    module = sys.modules[case.layer.__module__]
+    names = {**vars(module), "np": np}
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(case.layer, case.layer.__name__, globs=names)
+    assert example.examples
+    runner = doctest.DocTestRunner(checker=ShapeChecker(), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert runner.run(example).failed == 0
+
+
+class ShapeChecker(doctest.OutputChecker):
+    """TensorShape([1, 2]) counts as (1, 2)."""
+
+    def check_output(self, want, got, flags):
+        return super().check_output(
+            want, got.replace("TensorShape([", "(").replace("])", ")"), flags
+        )
+
+
+@every_layer
+def test_config_is_plain_and_complete(case):
+    config = case.make(name="x").get_config()
+    assert set(own_arguments(case.layer)) | {"name"} <= set(config)
+    for name, value in case.args.items():
+        assert config[name] == value
+    saved = keras.saving.serialize_keras_object(case.make(name="x"))
+    assert saved["registered_name"] == f"keras_blocks>{case.layer.__name__}"
+    revived = keras.saving.deserialize_keras_object(json.loads(json.dumps(saved)))
+    assert type(revived) is case.layer
+    assert json.dumps(revived.get_config()) == json.dumps(config)
+
+
+@every_layer
+def test_shapes_agree(case):
+    outputs = case.make()(numbers(case.input_shape))
+    assert shapes(outputs) == case.output_shape
+    assert shapes(case.make()(as_inputs(case.input_shape))) == tree.map_shape_structure(
+        lambda s: (None,) + s[1:], case.output_shape
+    )
+    assert shapes_of(case.make().compute_output_shape(case.input_shape)) == case.output_shape
+
+
+def shapes_of(shape):
+    return tree.map_shape_structure(tuple, shape)
+
+
+@every_layer
+def test_open_sides_stay_open(case):
+    """One set of weights serves every resolution and batch size."""
+    inputs = as_inputs(free(case.input_shape))
+    model = keras.Model(inputs, shaken(case)(inputs))
+    x = numbers(case.input_shape)
+    assert shapes(model(x)) == case.output_shape
+    assert_close(arrays(model(x)), model.predict(x, verbose=0), rtol=1e-3, atol=1e-4)
+
+
+@every_layer
+def test_build_makes_exactly_the_weights_of_call(case):
+    built, called = case.make(name="x"), case.make(name="x")
+    built.build(case.input_shape)
+    called(numbers(case.input_shape))
+    assert [(w.path, w.shape) for w in built.weights] == [(w.path, w.shape) for w in called.weights]
+    assert len({w.path for w in built.weights}) == len(built.weights)
+    called(numbers(case.input_shape))
+    assert len(built.weights) == len(called.weights)
+
+
+@every_layer
+def test_inference_is_deterministic_and_per_sample(case):
+    layer, x = shaken(case), numbers(case.input_shape)
+    y = arrays(layer(x, training=False))
+    assert_close(y, arrays(layer(x, training=False)), rtol=0, atol=0)
+    first = arrays(layer(tree.map_structure(lambda a: a[:1], x), training=False))
+    assert_close(tree.map_structure(lambda a: a[:1], y), first)
+
+
+@every_layer
+def test_every_weight_learns(case):
+    inputs = as_inputs(case.input_shape)
+    model = keras.Model(inputs, tree.flatten(shaken(case)(inputs)))
+    if not model.trainable_variables:
+        assert not case.make().weights
+        return
+    before = [np.array(keras.ops.convert_to_numpy(w)) for w in model.trainable_variables]
+    targets = tree.flatten(numbers(case.output_shape, seed=2))
+    model.compile(keras.optimizers.SGD(0.1), loss=["mse"] * len(targets))
+    for _ in range(4):  # a draw of drop-path may skip the branch once
+        model.train_on_batch(numbers(case.input_shape), targets)
+    for w, old in zip(model.trainable_variables, before):
+        new = keras.ops.convert_to_numpy(w)
+        assert np.isfinite(new).all() and not np.array_equal(new, old), f"{w.path} did not move"
+
+
+@every_layer
+def test_dtype_policy_reaches_every_sublayer(case):
+    layer = case.make(dtype="mixed_bfloat16")
+    outputs = layer(numbers(case.input_shape))
+    expected = "float32" if case.layer.__module__.startswith("heads") else "bfloat16"
+    for y in tree.flatten(outputs):
+        assert keras.backend.standardize_dtype(y.dtype) == expected
+    for y in tree.flatten(layer(as_inputs(case.input_shape))):
+        assert y.dtype == expected
+    assert {w.dtype for w in layer.weights} <= {"float32"}
+    policies = {s.dtype_policy.name for s in layer._flatten_layers(include_self=False)}
+    allowed = {"mixed_bfloat16"} | ({"float32"} if issubclass(case.layer, heads_base()) else set())
+    assert policies <= allowed
+    assert layer.dtype_policy.name == "mixed_bfloat16"
+
+
+def heads_base():
+    return heads.Head if hasattr(heads, "Head") else ()
+
+
+@every_layer
+def test_save_and_load_give_the_same_outputs(case, tmp_path):
+    model, x = as_model(case), numbers(case.input_shape)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_close(arrays(model(x)), arrays(loaded(x)), rtol=0, atol=0)
+    inputs = as_inputs(case.input_shape)
+    fresh = keras.Model(inputs, case.make(name=model.layers[-1].name)(inputs))
+    model.save_weights(tmp_path / "model.weights.h5")
+    fresh.load_weights(tmp_path / "model.weights.h5")
+    assert_close(arrays(model(x)), arrays(fresh(x)), rtol=0, atol=0)
+
+
+@every_layer
+def test_wrong_arguments_and_shapes_say_what_was_received(case):
+    for args in case.wrong_args:
+        with pytest.raises(ValueError, match="Received: "):
+            case.layer(**args)
+    for shape in case.wrong_shapes:
+        with pytest.raises(ValueError, match=r"[Rr]eceived: "):
+            case.make()(numbers(shape))
+
+
+def sampled(name, precision):
+    """Whether `make test` converts this layer in this precision: a fixed third of them."""
+    digest = hashlib.sha256(f"{name} {precision}".encode()).digest()
+    return FULL or precision == "float32" or digest[0] % 3 == 0
+
+
+FILES = [
+    (name, case, precision)
+    for precision in ("float32", "float16", "dynamic", "int8")
+    for name, case in zip(IDS, CASES)
+    if sampled(name, precision)
+]
+
+
+@on_tensorflow
+@pytest.mark.parametrize(
+    ("case", "precision"),
+    [row[1:] for row in FILES],
+    ids=[f"{name}-{precision}" for name, _, precision in FILES],
+)
+def test_tflite_file_agrees_with_keras(case, precision, tmp_path):
+    """The layer alone becomes a file of built-in ops that gives Keras's numbers."""
+    from export import to_tflite
+
+    if precision in case.exceptions:
+        pytest.skip(case.exceptions[precision])
+    model = as_model(case)
+    x = tree.map_shape_structure(
+        lambda s: np.random.default_rng(3).normal(size=(16, *s[1:])).astype("float32"),
+        case.input_shape,
+    )
+    bundle = to_tflite(
+        model, tmp_path / "layer.tflite", precision, calibration=x, inputs=x, measure=False
+    )
+    assert (tmp_path / "layer.tflite").stat().st_size == bundle.size
