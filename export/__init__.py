@@ -1,0 +1,20 @@
+"""Leaving Python: verified files, and facts about models and files."""
+
+from export.bundle import Bundle
+from export.errors import ExportError, ParityError
+from export.measure import Measurement, measure
+from export.parity import TOLERANCES, Parity
+from export.reference import verify
+from export.tflite import to_tflite
+
+__all__ = [
+    "Bundle",
+    "ExportError",
+    "Measurement",
+    "Parity",
+    "ParityError",
+    "TOLERANCES",
+    "measure",
+    "to_tflite",
+    "verify",
+]

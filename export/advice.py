@@ -1,0 +1,120 @@
+"""Why a model did not convert: the layer, the operation, and what to use instead."""
+
+import re
+
+from export.errors import ExportError
+
+# Operations that LiteRT has no kernel for, and what does the same with built-in ones.
+INSTEAD = {
+    "BitwiseAnd": "keras.ops.argmax and argmin of floats contain it: write "
+    "ops.squeeze(ops.top_k(x, 1)[1], -1), and top_k of -x for argmin; bitwise operations have none",
+    "Erf": "keras.ops.gelu, or the activation 'gelu'",
+    "Erfinv": "a polynomial of your own, or move it out of the model",
+    "ResizeBicubic": "interpolation='bilinear'",
+    "ScaleAndTranslate": "antialias=False, or do that resizing before the model",
+    "MaxPool3D": "average pooling in 3-D, or two MaxPooling2D over reshaped axes",
+    "MaxPool3DV2": "average pooling in 3-D, or two MaxPooling2D over reshaped axes",
+    "ImageProjectiveTransformV3": "ops.image.map_coordinates with the coordinates transformed",
+    "RGBToHSV": "the formula in keras.ops (max, min, where), or do it before the model",
+    "HSVToRGB": "the formula in keras.ops (floor, where), or do it before the model",
+    "Roll": "a concatenation of two slices, with a fixed size of that axis",
+    "LowerBound": "a sum of comparisons: ops.sum(x[..., None] > edges, -1)",
+    "UpperBound": "a sum of comparisons: ops.sum(x[..., None] >= edges, -1)",
+    "DenseBincount": "keras.ops.one_hot, and a sum over its axis; layers.CategoryEncoding and "
+    "ops.bincount contain it",
+    "Bincount": "keras.ops.one_hot, and a sum over its axis",
+    "AsString": "integer ids made before the model; layers.Hashing contains it",
+    "StringToHashBucketFast": "integer ids made before the model; layers.Hashing contains it",
+    "LookupTableFindV2": "integer ids made before the model: dense indices 0, 1, 2, …",
+    "Complex": "keras.ops.rfft or ops.stft, whose real and imaginary parts come apart",
+    "FFT": "keras.ops.rfft or ops.stft",
+    "FFT2D": "keras.ops.rfft over each axis, or do it before the model",
+    "IFFT2D": "a product with a constant matrix, or do it after the model",
+    "IRFFT": "a product with a constant matrix, or do it after the model",
+    "MatrixDiagPartV3": "ops.sum(x * ops.eye(n), -1)",
+    "MatrixDiagV3": "ops.eye(n) * x[..., None]",
+    "CombinedNonMaxSuppression": "boxes and scores as outputs, and suppression after the model",
+    "CropAndResize": "ops.image.map_coordinates at the boxes' points",
+    "ExtractImagePatches": "keras.ops.image.extract_patches",
+    "Transpose": "tensors of at most 6 axes: reshape before and after",
+    "TensorListReserve": "a fixed length (input_shape=), or unroll=True on a recurrent layer",
+    "TensorListStack": "a fixed length (input_shape=), or unroll=True on a recurrent layer",
+}
+LOCATION = re.compile(r'fused\["([\w.]+):", "([^"@]+)')
+FAULT = re.compile(r"error: loc\((.*)\): '(\w+)\.(\w+)' op ")
+
+
+def explain(message, model):
+    """Return the `ExportError` for a converter's message about `model`."""
+    found = {}
+    for location, dialect, op in FAULT.findall(message):
+        places = LOCATION.findall(location)
+        if dialect == "tf" and op not in found:
+            found[op] = places[0][1] if places else ""
+    if not found:
+        place = LOCATION.search(message)
+        layer = layer_at(place[2], model) if place else None
+        return ExportError(
+            f"The model does not convert{_at(layer)}. Received: {_first_line(message)}", layer=layer
+        )
+    layers = {op: layer_at(scope, model) for op, scope in found.items()}
+    faults = "; ".join(
+        f"{op}{_at(layer)}" + (f" (instead: {INSTEAD[op]})" if op in INSTEAD else "")
+        for op, layer in layers.items()
+    )
+    op, layer = next(iter(layers.items()))
+    return ExportError(
+        f"A file holds built-in LiteRT operations only. Received: {faults}.", layer=layer, op=op
+    )
+
+
+def explain_trace(error, model):
+    """Return the `ExportError` for an exception from calling `model` while it was traced."""
+    text = re.sub(r"\x1b\[\d+m", "", str(error))
+    kind = re.search(r"calling (\w+)\.call\(\)", text)
+    inner = re.search(r"\n\s*\n(.+?)\n\s*\n", text, re.DOTALL)
+    layer = next(
+        (x.name for x in model._flatten_layers() if kind and type(x).__name__ == kind[1]), None
+    )
+    advice = ""
+    if "lash attention" in text:
+        advice = " Build the layer with flash_attention=False; its weights are the same."
+    return ExportError(
+        f"The model cannot be called with a static batch on TensorFlow{_at(layer)}. Received: "
+        f"{(inner[1] if inner else _first_line(text)).strip()}{advice}",
+        layer=layer,
+    )
+
+
+def refuse_loops(loops, model):
+    """Raise where loops stand in a model to be int8: they bring the converter down."""
+    if not loops:
+        return
+    layer = layer_at(loops[0], model)
+    raise ExportError(
+        f"Static int8 holds no loop. Received: a loop{_at(layer)}. Build the recurrent layer with "
+        'unroll=True (its weights are the same), or use precision="dynamic" or "float16".',
+        layer=layer,
+        op="While",
+    )
+
+
+def layer_at(scope, model):
+    """Return the name of the innermost layer of `model` in an operation's scope, or `None`.
+
+    Keras opens a scope twice for each call, so that TensorFlow writes `conv` as `conv_1`.
+    """
+    names = {layer.name for layer in model._flatten_layers(include_self=False)}
+    for part in reversed(scope.split("/")[:-1]):
+        for name in (re.sub(r"_\d+$", "", part), part):
+            if name in names:
+                return name
+    return None
+
+
+def _at(layer):
+    return f" in layer {layer!r}" if layer else ""
+
+
+def _first_line(text):
+    return next((line.strip() for line in text.splitlines() if line.strip()), "no message")[:500]

@@ -1,0 +1,76 @@
+"""What an export leaves beside the file: its facts, printed small and kept as JSON."""
+
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+from export.measure import Measurement
+from export.parity import Parity
+from export.table import kilobytes, render
+
+
+@dataclass
+class Bundle:
+    """A verified file and what is known of it.
+
+    Attributes:
+        path: The file; its facts lie beside it with the suffix `.json`.
+        precision: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`.
+        size: Bytes of the file.
+        ops: How often each LiteRT operation occurs.
+        parity: The `Parity` with Keras.
+        measurement: A `Measurement`, or `None`.
+        inputs, outputs: `signature.Tensor`s: name, shape, type.
+        labels: Names of the classes, or `None`.
+        versions: Versions of the libraries that made it.
+        sha256: Hash of the file's bytes.
+    """
+
+    path: Path
+    precision: str
+    size: int
+    ops: dict
+    parity: Parity
+    inputs: list
+    outputs: list
+    sha256: str
+    labels: list | None = None
+    measurement: Measurement | None = None
+    versions: dict = field(default_factory=dict)
+
+    def to_dict(self):
+        plain = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("path", "parity", "measurement", "inputs", "outputs")
+        }
+        return {
+            "file": self.path.name,
+            **plain,
+            "inputs": [asdict(x) for x in self.inputs],
+            "outputs": [asdict(x) for x in self.outputs],
+            "parity": self.parity.to_dict(),
+            "measurement": self.measurement and self.measurement.to_dict(),
+        }
+
+    def __str__(self):
+        rows = [("file", self.path), ("precision", self.precision), ("size", kilobytes(self.size))]
+        rows += [(f"input {x.name}", f"{list(x.shape)} {x.dtype}") for x in self.inputs]
+        rows += [(f"output {x.name}", f"{list(x.shape)} {x.dtype}") for x in self.outputs]
+        if self.labels:
+            rows.append(("labels", len(self.labels)))
+        rows.append(("ops", ", ".join(f"{op} {count}" for op, count in sorted(self.ops.items()))))
+        if self.measurement:
+            rows += self.measurement.rows(file=False)
+        return f"{render(rows)}\n{self.parity}"
+
+
+def versions():
+    """Return the installed versions of the libraries that make a file."""
+    found = {}
+    for name in ("keras-blocks", "keras", "tensorflow", "ai-edge-litert"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found

@@ -1,0 +1,98 @@
+"""From a Keras model to the bytes of a `.tflite` file, through the worker process."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from export import advice, savedmodel
+from export.errors import ExportError
+from export.process import WorkerCrash, WorkerError, worker
+
+
+def convert(model, precision="float32", samples=None, input_shape=None):
+    """Return the file of a float32 model: batch 1, built-in operations, one named signature.
+
+    Args:
+        model: A model that `float32.rebuilt` returned.
+        precision: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`.
+        samples: Dict of calibration arrays by input name, for int8.
+        input_shape: See `signature.inputs_of`.
+    """
+    worker.prepare()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        write = _write_here if on_tensorflow else _write_there
+        loops = write(model, folder, input_shape)
+        if precision == "int8":
+            advice.refuse_loops(loops, model)
+            np.savez(
+                folder / "calibration.npz",
+                **{str(i): values for i, values in enumerate(samples.values())},
+            )
+        try:
+            worker.ask(
+                "convert",
+                folder=str(folder / "saved"),
+                target=str(folder / "model.tflite"),
+                precision=precision,
+                names=list(samples or ()),
+                calibration=str(folder / "calibration.npz"),
+            )
+        except WorkerError as error:
+            _disk(error)
+            raise advice.explain(str(error), model) from error
+        except WorkerCrash as error:
+            raise ExportError(
+                "The converter's process died on this model. "
+                f"Received: {error}. Export the model's parts to find the layer."
+            ) from error
+        return (folder / "model.tflite").read_bytes()
+
+
+def _write_here(model, folder, input_shape):
+    try:
+        return savedmodel.write(model, str(folder / "saved"), input_shape)
+    except (OSError, ExportError):
+        raise
+    except Exception as error:  # whatever a layer raises when it is traced
+        raise advice.explain_trace(error, model) from error
+
+
+def _write_there(model, folder, input_shape):
+    """Save the model for the worker, which has TensorFlow, to load and trace."""
+    layers = [x for x in model._flatten_layers() if not type(x).__module__.startswith("keras.")]
+    for layer in layers:
+        if type(layer).__module__ == "__main__":
+            raise ExportError(
+                f"On the {keras.backend.backend()} backend another process loads the model, so its "
+                f"layers must be importable. Received: {type(layer).__name__}, defined in "
+                "__main__ or a notebook. Move the class to a module and import it from there.",
+                layer=layer.name,
+            )
+    keras_file = folder / "model.keras"
+    model.save(keras_file)
+    try:
+        reply = worker.ask(
+            "save",
+            keras_file=str(keras_file),
+            folder=str(folder / "saved"),
+            input_shape=input_shape,
+            modules=sorted({type(layer).__module__ for layer in layers}),
+            path=sys.path,
+        )
+    except WorkerError as error:
+        _disk(error)
+        raise advice.explain_trace(error, model) from error
+    except WorkerCrash as error:
+        raise ExportError(f"The model must load in a fresh process. Received: {error}") from error
+    return reply["loops"]
+
+
+def _disk(error):
+    """Raise an operating system's refusal as what it is."""
+    if error.kind in ("OSError", "PermissionError"):
+        raise OSError(str(error)) from error

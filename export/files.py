@@ -1,0 +1,74 @@
+"""Files that are whole or absent: written aside, then renamed."""
+
+import contextlib
+import errno
+import json
+import math
+import os
+import uuid
+from pathlib import Path
+
+
+def target(path, suffix):
+    """Return `path` as a `Path` that may be written: right suffix, no directory, a folder there.
+
+    A missing parent folder is made.
+    """
+    path = Path(path).expanduser()
+    if path.suffix != suffix:
+        raise ValueError(f"The file's name must end in {suffix!r}. Received: path={str(path)!r}.")
+    if path.is_dir():
+        raise IsADirectoryError(
+            errno.EISDIR, "A file's path is needed, this is a directory", str(path)
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def aside(*paths):
+    """Yield a path beside each of `paths`; they are renamed if the body ends well.
+
+    The files are made at once, so that a folder that takes none says so before any work is
+    done. On any exception, Ctrl-C included, they are removed and `paths` stay as they were.
+    """
+    parts = [path.with_name(f".{path.name}.{uuid.uuid4().hex}.part") for path in paths]
+    try:
+        for part, path in zip(parts, paths):
+            _make(part, path)
+        yield parts
+        for part in parts:
+            _sync(part)
+        for part, path in zip(parts, paths):
+            os.replace(part, path)
+    except BaseException:
+        for part in parts:
+            part.unlink(missing_ok=True)
+        raise
+
+
+def write_json(facts, path):
+    """Write a dict as JSON; infinity, which JSON lacks, becomes `null`."""
+    Path(path).write_text(json.dumps(_plain(facts), indent=2) + "\n", encoding="utf-8")
+
+
+def _make(part, path):
+    try:
+        part.touch(exist_ok=False)
+    except OSError as error:
+        raise type(error)(
+            error.errno, f"No file can be written to this folder ({error.strerror})", str(path)
+        ) from error
+
+
+def _sync(part):
+    with open(part, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,109 @@
+"""The answers of a model and of a file to the same samples."""
+
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from export import schema, signature
+from export.errors import ExportError, ParityError
+from export.float32 import rebuilt
+from export.parity import compare, limits_of
+from export.process import WorkerCrash, WorkerError, worker
+from export.samples import take
+
+BATCH = 32
+
+
+def verify(model, path, inputs, *, precision="float32", tolerance=None):
+    """Run a file on `inputs` through its signature and compare its answers with Keras's.
+
+    A model of mixed precision is compared in float32, which is what a file computes in.
+
+    Args:
+        model: The `keras.Model` the file was made from.
+        path: The `.tflite` file.
+        inputs: Samples: an array, a list or dict of arrays, or an iterable of batches; the first
+            256 are used.
+        precision: What the file was made with: `"float32"`, `"float16"`, `"dynamic"`, `"int8"`.
+        tolerance: A number in place of the precision's first bound in `parity.TOLERANCES`, or a
+            dict of bounds (`relative`, `sqnr_db`, `equal`, `agreement`).
+
+    Returns:
+        A `Parity`: for each output the largest error, absolute and relative to the largest value,
+        the signal to quantization noise in dB, and the share of equal best classes.
+
+    Raises:
+        ParityError: If a bound is not met; its `parity` holds the figures.
+        ExportError: If the file does not run.
+    """
+    limits_of(precision, tolerance)
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file to verify. Received: path={str(path)!r}.")
+    signature.graph_of(model)
+    model = rebuilt(model)
+    shapes = {x.name: x.shape[1:] for x in schema.read(path).inputs}
+    samples = take(inputs, signature.inputs_of(model, shapes), "inputs")
+    return checked(model, path, samples, precision, tolerance)
+
+
+def checked(model, path, samples, precision, tolerance=None, class_scores=()):
+    """Return the `Parity` of a file on checked samples, or raise."""
+    expected = answers(model, samples)
+    actual = run(path, samples)
+    parity = compare(expected, actual, precision, tolerance, class_scores)
+    if not parity.passed:
+        raise ParityError(
+            "The file must answer as its Keras model does. "
+            f"Received: {'; '.join(parity.failures)}, on {parity.samples} samples. "
+            + ADVICE[precision],
+            parity=parity,
+        )
+    return parity
+
+
+ADVICE = {
+    "float32": "Find the layer by exporting the model's parts; a larger `tolerance=` accepts it.",
+    "float16": "Values above 65504 or below 6e-8 do not fit float16: scale them, or use float32.",
+    "dynamic": 'Use "float16", or accept it with a smaller `tolerance=` (dB).',
+    "int8": "Calibrate on more and more typical samples; export logits rather than softmax of many "
+    'classes (int8 has 256 steps); or use "float16". A smaller `tolerance=` (dB) accepts it.',
+}
+
+
+def answers(model, samples):
+    """Return Keras's answers to `samples`, a dict of arrays by output name."""
+    count = len(next(iter(samples.values())))
+    batch = model.inputs[0].shape[0] or BATCH
+    parts = []
+    for start in range(0, count, batch):
+        tensors = [
+            keras.ops.convert_to_tensor(values[start : start + batch])
+            for values in samples.values()
+        ]
+        outputs = signature.call(model, tensors)
+        parts.append({name: keras.ops.convert_to_numpy(x) for name, x in outputs.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def run(path, samples):
+    """Return the file's answers to `samples`, a dict of arrays by output name."""
+    with tempfile.TemporaryDirectory() as folder:
+        inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
+        np.savez(inputs, **{str(i): values for i, values in enumerate(samples.values())})
+        try:
+            reply = worker.ask(
+                "run",
+                file=str(path),
+                names=list(samples),
+                inputs=str(inputs),
+                outputs=str(outputs),
+            )
+        except (WorkerError, WorkerCrash) as error:
+            raise ExportError(
+                f"The file must run on LiteRT with built-in operations. Received: {error}"
+            ) from error
+        with np.load(outputs) as arrays:
+            return {name: arrays[str(i)] for i, name in enumerate(reply["names"])}

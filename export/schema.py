@@ -1,0 +1,73 @@
+"""What a `.tflite` file says of itself, read without running it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.signature import Tensor
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """The operations of a file, over all its subgraphs, and the inputs and outputs by name."""
+
+    ops: Counter
+    inputs: list
+    outputs: list
+
+
+def read(path):
+    """Return the `FileFacts` of the file at `path`; custom and Flex operations keep their names.
+
+    Raises:
+        ValueError: If it is no `.tflite` file.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    content = Path(path).read_bytes()
+    if not schema.Model.ModelBufferHasIdentifier(content, 0):
+        raise ValueError(f"A .tflite file is needed. Received: path={str(path)!r}.")
+    model = schema.Model.GetRootAs(content, 0)
+    graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
+    names = _names(schema.BuiltinOperator)
+    codes = [_op_name(model.OperatorCodes(i), names) for i in range(model.OperatorCodesLength())]
+    ops = Counter(
+        codes[graph.Operators(i).OpcodeIndex()]
+        for graph in graphs
+        for i in range(graph.OperatorsLength())
+    )
+    types = _names(schema.TensorType)
+    if not model.SignatureDefsLength():
+        graph = graphs[0]
+        tensors = [_tensor(None, graph, i, types) for i in graph.InputsAsNumpy()]
+        return FileFacts(
+            ops, tensors, [_tensor(None, graph, i, types) for i in graph.OutputsAsNumpy()]
+        )
+    signature = model.SignatureDefs(0)
+    graph = graphs[signature.SubgraphIndex()]
+    inputs = [signature.Inputs(i) for i in range(signature.InputsLength())]
+    outputs = [signature.Outputs(i) for i in range(signature.OutputsLength())]
+    return FileFacts(
+        ops,
+        [_tensor(x.Name(), graph, x.TensorIndex(), types) for x in inputs],
+        [_tensor(x.Name(), graph, x.TensorIndex(), types) for x in outputs],
+    )
+
+
+def _names(enum):
+    return {
+        value: name
+        for name, value in vars(enum).items()
+        if isinstance(value, int) and not name.startswith("_")
+    }
+
+
+def _op_name(code, names):
+    builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    return code.CustomCode().decode() if names[builtin] == "CUSTOM" else names[builtin]
+
+
+def _tensor(name, graph, index, types):
+    tensor = graph.Tensors(int(index))
+    shape = tuple(tensor.ShapeAsNumpy().tolist()) if tensor.ShapeLength() else ()
+    return Tensor((name or tensor.Name()).decode(), shape, types[tensor.Type()].lower())

@@ -1,0 +1,113 @@
+"""The way out: a verified `.tflite` file, or nothing new."""
+
+import hashlib
+
+from export import samples as data
+from export import schema, signature
+from export.bundle import Bundle, versions
+from export.convert import convert
+from export.files import aside, target, write_json
+from export.float32 import rebuilt
+from export.measure import add_runtime, facts_of_model
+from export.parity import limits_of
+from export.reference import checked
+
+
+def to_tflite(
+    model,
+    path,
+    precision="float32",
+    *,
+    calibration=None,
+    inputs=None,
+    labels=None,
+    input_shape=None,
+    tolerance=None,
+    measure=True,
+):
+    """Write a model as a `.tflite` file that is proven to answer as Keras does.
+
+    The file takes one sample a call and holds built-in LiteRT operations only. Its signature has
+    the names of the model's inputs and of its output layers, or the keys where they are a dict. It
+    is written aside, compared with Keras, then renamed; if anything fails, `path` stays as it was.
+    The facts go beside it, with the suffix `.json`.
+
+    Args:
+        model: A functional or `Sequential` `keras.Model`; one of mixed precision is rebuilt in
+            float32 first.
+        path: Where to write, ending in `.tflite`.
+        precision: `"float32"`; `"float16"` (half the size); `"dynamic"` (weights of 8 bits, a
+            quarter; good for dense, attention and recurrent layers, slow for convolutions);
+            `"int8"` (weights and activations of 8 bits, inputs and outputs stay float).
+        calibration: Typical samples, for int8: an array, a list or dict of arrays for several
+            inputs, or an iterable of batches with or without targets. The first 256 are used.
+        inputs: Samples to compare on, in the same forms; by default those of `calibration`, else
+            eight random ones.
+        labels: Names of the classes, as many as the last axis of the first output is long.
+        input_shape: Sizes without the batch axis, where the model leaves some open: `(96, 96, 3)`,
+            or a dict by name.
+        tolerance: A number in place of the first bound of the precision in `parity.TOLERANCES`
+            (relative error; dB for dynamic and int8), or a dict of bounds.
+        measure: Whether to measure model and file, which takes some seconds.
+
+    Returns:
+        A `Bundle`, which prints as a small table.
+
+    Raises:
+        ExportError: If the model does not convert; `layer` and `op` say where.
+        ParityError: If the file does not answer as Keras does; `parity` holds the figures.
+        ValueError: If an argument or the calibration data is wrong.
+        OSError: If the file cannot be written.
+    """
+    limits_of(precision, tolerance)
+    path = target(path, ".tflite")
+    signature.graph_of(model)
+    tensors = signature.inputs_of(model, input_shape)
+    labels = _checked_labels(labels, model)
+    if calibration is not None:
+        calibration = data.take(calibration, tensors)
+    elif precision == "int8":
+        raise ValueError(
+            "int8 needs typical samples to find the range of each value. Received: "
+            "calibration=None. Give some 100 training samples."
+        )
+    if inputs is not None:
+        inputs = data.take(inputs, tensors, "inputs")
+    scores = signature.output_names(model)[:1] if labels else ()
+    with aside(path, target(path.with_suffix(".json"), ".json")) as (part, facts_part):
+        model = rebuilt(model)
+        content = convert(model, precision, calibration, input_shape)
+        part.write_bytes(content)
+        known = inputs or calibration or data.random(model, tensors)
+        parity = checked(model, part, known, precision, tolerance, scores)
+        facts = schema.read(part)
+        bundle = Bundle(
+            path=path,
+            precision=precision,
+            size=len(content),
+            ops=dict(facts.ops),
+            parity=parity,
+            inputs=facts.inputs,
+            outputs=facts.outputs,
+            sha256=hashlib.sha256(content).hexdigest(),
+            labels=labels,
+            versions=versions(),
+        )
+        if measure:
+            bundle.measurement = facts_of_model(model, input_shape)
+            add_runtime(bundle.measurement, part)
+        write_json(bundle.to_dict(), facts_part)
+    return bundle
+
+
+def _checked_labels(labels, model):
+    if labels is None:
+        return None
+    labels = [str(label) for label in labels]
+    first = signature.graph_of(model).outputs[0]
+    if len(labels) != first.shape[-1]:
+        raise ValueError(
+            "`labels` must name each place on the last axis of the first output, of shape "
+            f"{tuple(first.shape[1:])}. Received: {len(labels)} labels."
+        )
+    return labels

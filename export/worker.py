@@ -1,0 +1,120 @@
+"""The process that converts and runs files; `export.process` starts it and talks to it.
+
+A converter or kernel that brings its process down brings down this one, not the user's. A request
+is a line of JSON on standard input, a reply a line on standard output; whatever else is printed
+goes to standard error.
+"""
+
+import gc
+import json
+import os
+import sys
+import traceback
+
+import numpy as np
+
+
+def prepare():
+    """Import TensorFlow ahead of the first conversion."""
+    import tensorflow  # noqa: F401 - the import is the work
+
+    gc.collect()
+    gc.freeze()  # the converter collects garbage each time: let it not walk through TensorFlow
+
+
+def save(keras_file, folder, input_shape, modules, path):
+    """Write a `.keras` file as a SavedModel; return the names of the loops in it."""
+    import importlib
+
+    sys.path[:] = path
+    for module in modules:
+        importlib.import_module(module)
+    import keras
+
+    from export import savedmodel
+
+    if isinstance(input_shape, list):
+        input_shape = tuple(input_shape)
+    model = keras.saving.load_model(keras_file, compile=False)
+    return {"loops": savedmodel.write(model, folder, input_shape)}
+
+
+def convert(folder, target, precision, names, calibration):
+    """Convert a SavedModel to a file of built-in operations."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8":
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        with np.load(calibration) as arrays:
+            samples = {name: arrays[str(index)] for index, name in enumerate(names)}
+        count = len(samples[names[0]])
+        converter.representative_dataset = lambda: (
+            {name: values[i : i + 1] for name, values in samples.items()} for i in range(count)
+        )
+    with open(target, "wb") as file:
+        file.write(converter.convert())
+    return {}
+
+
+def run(file, names, inputs, outputs):
+    """Run a file on every sample, through its signature."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(file, num_threads=1).get_signature_runner()
+    wanted, made = runner.get_input_details(), runner.get_output_details()
+    if set(wanted) != set(names):
+        raise ValueError(f"The file's inputs are {sorted(wanted)}. Received: {sorted(names)}.")
+    with np.load(inputs) as arrays:
+        samples = {name: arrays[str(index)] for index, name in enumerate(names)}
+    for name, values in samples.items():
+        if values.shape[1:] != tuple(wanted[name]["shape"][1:]):
+            raise ValueError(
+                f"Input {name!r} of the file has shape {wanted[name]['shape'].tolist()}. "
+                f"Received: samples of shape {values.shape[1:]}."
+            )
+    results = [
+        runner(
+            **{
+                name: values[i : i + 1].astype(wanted[name]["dtype"])
+                for name, values in samples.items()
+            }
+        )
+        for i in range(len(samples[names[0]]))
+    ]
+    stacked = {
+        str(index): np.concatenate([result[name] for result in results])
+        for index, name in enumerate(made)
+    }
+    np.savez(outputs, **stacked)
+    return {"names": list(made)}
+
+
+COMMANDS = {"save": save, "convert": convert, "run": run}
+
+
+def main():
+    """Answer requests until standard input closes."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        request = json.loads(line)
+        command = request.pop("command")
+        if command == "prepare":  # nobody waits for it
+            prepare()
+            continue
+        try:
+            reply = COMMANDS[command](**request)
+        except Exception as error:
+            traceback.print_exc()
+            reply = {"error": type(error).__name__, "message": str(error)[:50_000]}
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
+
+
+if __name__ == "__main__":
+    main()
