@@ -1,0 +1,116 @@
+"""Between a proposal and its training: build it, know it, measure it, refuse it."""
+
+import keras
+import keras_tuner
+
+from tuning.budget import measure
+from tuning.objectives import FACTS
+from tuning.oracle import stopped
+
+REPEATS = 5  # known configurations that a sampler may propose before chance takes over
+
+
+class Gate:
+    """Finds the next candidate that is worth a training.
+
+    Args:
+        tuner: The `ParetoSearch`.
+        max_refused: Number of candidates over the budget in a row at which to give up.
+    """
+
+    def __init__(self, tuner, max_refused):
+        self.tuner, self.max_refused = tuner, max_refused
+        self.reset()
+
+    def reset(self):
+        """Begin a search."""
+        self.reason, self.built = "", None
+        self.refused = 0  # in this search
+        self.in_a_row = 0
+
+    def next(self):
+        """Return the next trial, its model built, or a stopped one; `reason` then says why."""
+        oracle, repeats = self.tuner.oracle, 0
+        while True:
+            untried = repeats >= REPEATS
+            trial = oracle.propose(untried)
+            if trial.status == "STOPPED":
+                self.reason = "all trials are done"
+                return trial
+            self._build(trial)
+            if oracle.is_repeat(trial):
+                oracle.end(trial, "repeated")
+                if untried:
+                    self.reason = "every configuration of the space was tried"
+                    return stopped()
+                repeats += 1
+            elif self._keeps_budget(trial):
+                self.in_a_row = 0
+                return trial
+            elif self.in_a_row >= self.max_refused:
+                self.reason = self._give_up()
+                return stopped()
+
+    def take(self, hp):
+        """Return the model that was built with these hyperparameters, once, or `None`."""
+        if self.built is None or self.built[0] is not hp:
+            return None
+        _, model, error = self.built
+        self.built = None
+        if error is not None:
+            raise error
+        return model
+
+    def _build(self, trial):
+        hp, tuner = trial.hyperparameters, self.tuner
+        self.built = None
+        if tuner.seed is not None:
+            keras.utils.set_random_seed(tuner.oracle.running[trial.trial_id].seed)
+        try:
+            self.built = hp, tuner._try_build(hp), None
+        except keras_tuner.errors.FatalError:
+            raise
+        except Exception as error:  # whatever a space raises is this trial's failure
+            self.built = hp, None, error
+
+    def _keeps_budget(self, trial):
+        hp, model, error = self.built
+        if error is not None:
+            return True
+        running = self.tuner.oracle.running[trial.trial_id]
+        wanted = {o.name for o in self.tuner.oracle.objectives} & set(FACTS)
+        try:
+            running.facts = measure(model, required=bool(wanted or self.tuner.budget.limits))
+        except Exception as problem:  # a model that cannot be measured cannot be judged
+            self.built = hp, None, problem
+            return True
+        running.limits = self.tuner.budget.excess(running.facts)
+        violations = self.tuner.budget.violations(running.facts)
+        if violations:
+            self.built = None
+            self.refused += 1
+            self.in_a_row += 1
+            self.tuner.oracle.end(trial, "refused", self._over(running.facts, violations))
+        return not violations
+
+    def _over(self, facts, names):
+        limits = self.tuner.budget.limits
+        return ", ".join(f"{name} {facts[name]:,} over {limits[name]:,}" for name in names)
+
+    def _give_up(self):
+        rows = self.tuner.oracle.ledger.rows()
+        refused = [r for r in rows if r["state"] == "refused"]
+        limits = self.tuner.budget.limits
+        smallest = ", ".join(f"{name} {min(r[name] for r in refused):,}" for name in limits)
+        nearest = min(refused, key=lambda r: max(r[name] / limits[name] for name in limits))
+        message = (
+            f"{self.in_a_row} candidates in a row were over the budget; the smallest seen: "
+            f"{smallest}; the nearest, {nearest['values']}: {nearest['reason']}"
+        )
+        if any(row["state"] in ("completed", "failed") for row in rows):
+            return message
+        raise ValueError(
+            "The space must hold models within the budget. "
+            f"Received: {self.tuner.budget}; {message}. Raise the limit or offer smaller models, "
+            "and begin anew with overwrite=True."
+        )

@@ -1,0 +1,231 @@
+"""KerasTuner's oracle with Optuna as its engine and its only store."""
+
+import dataclasses
+import random
+import time
+
+import keras_tuner
+import optuna
+from keras_tuner.engine.trial import Trial
+from optuna.trial import TrialState
+
+from tuning import samplers, store, suggest
+from tuning.answers import rank
+from tuning.ledger import Ledger, make_record
+from tuning.objectives import FACTS, make_objectives
+
+
+@dataclasses.dataclass
+class Running:
+    """What this process knows of a candidate that it runs."""
+
+    optuna: optuna.trial.Trial
+    beat: store.Heartbeat
+    seed: int
+    began: float = dataclasses.field(default_factory=time.perf_counter)
+    facts: dict = dataclasses.field(default_factory=dict)
+    limits: dict = dataclasses.field(default_factory=dict)  # share by which each is exceeded
+
+
+class OptunaOracle(keras_tuner.Oracle):
+    """Proposes candidates by an Optuna sampler and keeps every outcome in an Optuna study.
+
+    `propose` gives a candidate that draws its values while its model is built. It is then
+    ended as refused or repeated, or accepted; the accepted ones are KerasTuner's trials.
+
+    Args:
+        objectives: See `ParetoSearch`.
+        max_trials: Number of trials after which the search ends.
+        sampler: See `ParetoSearch`.
+        seed: Seed of the proposals, `None` for a new one every time.
+        max_consecutive_failed_trials: Number of failures in a row that ends the search.
+    """
+
+    def __init__(self, objectives, max_trials, sampler, seed, max_consecutive_failed_trials):
+        self.objectives = make_objectives(objectives)
+        super().__init__(
+            objective=next(o for o in self.objectives if o.name not in FACTS),
+            max_trials=max_trials,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+        )
+        self.sampler = sampler
+        self.pruned = samplers.learns_from_pruned(samplers.make_sampler(sampler, 0, max_trials))
+        # KerasTuner takes the seed 0 for none.
+        self.seed = random.SystemRandom().randrange(2**31) if seed is None else seed
+        self.ledger = None
+        self.running, self.offered, self.failures = {}, None, 0
+
+    @property
+    def study(self):
+        """The Optuna study that holds everything."""
+        return self.ledger.study
+
+    def open(self, path, settings):
+        """Open or create the store, and refuse one that was begun under other settings."""
+        study = store.open_study(path, [o.direction for o in self.objectives])
+        before = study.user_attrs.get("settings")
+        if before is None:
+            study.set_user_attr("settings", settings)
+        elif before != settings:
+            raise ValueError(
+                "A search goes on under the settings it was begun with. "
+                f"Received: {settings}, where the store has {before}. Choose another "
+                "`project_name`, or begin anew with overwrite=True."
+            )
+        self.ledger = Ledger(study, self.objectives)
+        self.reload()
+
+    def propose(self, untried=False):
+        """Return a new candidate, or a stopped trial where all trials are spent.
+
+        Args:
+            untried: Draw at random among what was not tried, instead of asking the sampler.
+        """
+        self.ledger.recover(own=[r.optuna.number for r in self.running.values()])
+        if self.ledger.spent() >= self.max_trials:
+            return stopped()
+        trials = self.ledger.all()
+        waiting = [t for t in trials if t.state == TrialState.WAITING]
+        index = sum("retry_of" not in t.user_attrs for t in trials)
+        if waiting:  # what is taken up again keeps its place: interruptions change nothing
+            index = waiting[0].user_attrs.get("index", index)
+        seed = samplers.derived_seed(self.seed, index)
+        self.study.sampler = (
+            samplers.Untried(self.ledger.tried(), seed)
+            if untried
+            else samplers.make_sampler(self.sampler, seed, self.max_trials)
+        )
+        asked = self.study.ask()
+        asked.set_user_attr("index", index)
+        asked.set_user_attr("worker", store.worker())
+        hp = suggest.LiveHyperParameters(lambda hp: suggest.suggest(asked, self._checked(hp)))
+        trial = Trial(hp, f"{asked.number:05d}", "RUNNING")
+        self.running[trial.trial_id] = Running(asked, store.Heartbeat(asked), seed)
+        return trial
+
+    def _checked(self, hp):
+        for known in self.hyperparameters.space:
+            if (known.name, known.conditions) == (hp.name, hp.conditions):
+                suggest.check_same(known, hp)
+        return hp
+
+    def is_repeat(self, trial):
+        """Return whether a candidate's configuration was tried before.
+
+        Where an earlier trial with the same values went on to ask for more of them in `fit`,
+        those are drawn now, so that whole configurations are compared.
+        """
+        known = {suggest.optuna_name(hp): hp for hp in self.hyperparameters.space}
+        own = self.running[trial.trial_id].optuna
+        others = self.ledger.tried(without=own.number)
+        while True:
+            params = own.params
+            others = [t for t in others if params.items() <= t.params.items()]
+            if any(len(t.params) == len(params) for t in others):
+                return True
+            further = [n for t in others for n in t.params if n not in params and n in known]
+            if not further:
+                return False
+            trial.hyperparameters._retrieve(known[further[0]])
+
+    def accept(self, trial):
+        """Make a candidate a trial: the next that `create_trial` returns."""
+        self.trials[trial.trial_id] = self.offered = trial
+        self.start_order.append(trial.trial_id)
+
+    def create_trial(self, tuner_id):
+        """Return the accepted candidate, and without one a new candidate as it is."""
+        if self.offered is None:
+            trial = self.propose()
+            if trial.status == "STOPPED":
+                return trial
+            self.accept(trial)
+        trial, self.offered = self.offered, None
+        return trial
+
+    def update_trial(self, trial_id, metrics, step=0):
+        """Write metrics into a trial; KerasTuner's own fails on names such as mean_io_u."""
+        tracker = self.trials[trial_id].metrics
+        directions = {o.name: o.direction for o in self.objectives}
+        for name, value in metrics.items():
+            if not tracker.exists(name):
+                tracker.register(name, direction=directions.get(name, "min"))
+            tracker.update(name, float(value), step=step)
+        return self.trials[trial_id]
+
+    def end_trial(self, trial):
+        """Store the outcome of a trial; raise if too many in a row have failed."""
+        if trial.status == "COMPLETED":
+            self.score_trial(trial)
+            self.end(trial, "completed")
+            self.failures = 0
+        else:
+            trial.status = "FAILED"
+            self.end(trial, "failed", trial.message)
+            self.failures += 1
+        self.end_order.append(trial.trial_id)
+        if self.failures >= self.max_consecutive_failed_trials:
+            raise RuntimeError(
+                f"{self.failures} trials in a row have failed; the search can go on when the "
+                f"cause is gone. The last one: {trial.message}"
+            )
+
+    def end(self, trial, became, reason=None):
+        """Store how a candidate ended: first its record, then the word to Optuna."""
+        running = self.running[trial.trial_id]
+        running.beat.stop()
+        trial.hyperparameters = suggest.plain(trial.hyperparameters)
+        for name, excess in running.limits.items():
+            running.optuna.set_constraint(name, excess)
+        seconds = time.perf_counter() - running.began
+        record = make_record(trial, became, reason, running.facts, seconds, self.objectives)
+        running.optuna.set_user_attr("record", record)
+        self.ledger.end(running.optuna.number, record, self.pruned)
+        del self.running[trial.trial_id]
+        if became != "repeated":
+            self.update_space(trial.hyperparameters)
+
+    def give_back(self):
+        """Queue what this process runs, to be taken up again by the next search."""
+        for trial_id, running in list(self.running.items()):
+            running.beat.stop()
+            running.optuna.set_user_attr("given_back", True)
+            self.study.tell(running.optuna, state=TrialState.FAIL)
+            self.trials.pop(trial_id, None)
+            del self.running[trial_id]
+        self.offered = None
+        self.ledger.recover()
+
+    def reload(self):
+        """Read what this and other workers have finished."""
+        for frozen in self.ledger.all():
+            record = frozen.user_attrs.get("record", {"outcome": "none"})
+            known = f"{frozen.number:05d}" in self.trials
+            if known or record["outcome"] not in ("completed", "failed", "refused"):
+                continue
+            trial = Trial.from_state(record["trial"])
+            self.update_space(trial.hyperparameters)
+            if record["outcome"] != "refused":
+                self.trials[trial.trial_id] = trial
+                self.start_order.append(trial.trial_id)
+                self.end_order.append(trial.trial_id)
+
+    def save(self):
+        """Do nothing: every change is in the store already."""
+
+    def remaining_trials(self):
+        return max(0, self.max_trials - self.ledger.spent())
+
+    def get_best_trials(self, num_trials=1):
+        """Return the best completed trials: first the front, each part by the main objective."""
+        return rank(self.completed(), self.objectives, self.objective)[:num_trials]
+
+    def completed(self):
+        """Return the completed trials of all workers."""
+        self.reload()
+        return [t for t in self.trials.values() if t.status == "COMPLETED"]
+
+
+def stopped():
+    """Return the trial that tells KerasTuner to end the search."""
+    return Trial(keras_tuner.HyperParameters(), "none", "STOPPED")

@@ -1,0 +1,83 @@
+"""One line a trial, so that a search can be watched."""
+
+import time
+
+from tuning.answers import pareto_front, value
+
+
+class Progress:
+    """Prints how a search goes.
+
+    Args:
+        oracle: The oracle of the search.
+        folder: Where its files are.
+        verbose: 0 for silence.
+    """
+
+    def __init__(self, oracle, folder, verbose=1):
+        self.oracle, self.folder, self.verbose = oracle, folder, verbose
+        self.began = time.perf_counter()
+        self.refused = 0
+
+    def say(self, text):
+        """Print a line, at once."""
+        if self.verbose:
+            print(text, flush=True)
+
+    def begin(self):
+        """Say what is there already."""
+        done, total = self.oracle.ledger.spent(), self.oracle.max_trials
+        if done:
+            self.say(f"going on with {self.folder}: {done} of {total} trials are done")
+
+    def trial(self, trial):
+        """Say how a trial ended."""
+        oracle = self.oracle
+        row = next(r for r in reversed(oracle.ledger.rows()) if r["number"] == int(trial.trial_id))
+        head = f"trial {oracle.ledger.spent()}/{oracle.max_trials}"
+        if trial.status != "COMPLETED":
+            parts = [head, f"failed: {short(row['reason'])}", f"{row['seconds']:.1f} s"]
+        else:
+            done = [t for t in oracle.trials.values() if t.status == "COMPLETED"]
+            first = oracle.objective
+            best = (max if first.direction == "max" else min)(value(t, first.name) for t in done)
+            names = [o.name for o in oracle.objectives]
+            facts = {n: row[n] for n in ("params", "macs") if row[n] is not None}
+            found = {**facts, **row["objectives"]}
+            shown = names + [name for name in facts if name not in names]
+            parts = [head, *(f"{name} {number(found[name])}" for name in shown)]
+            parts += [f"{row['seconds']:.1f} s", f"best {number(best)}"]
+            if len(names) > 1:
+                parts.append(f"front {len(pareto_front(done, oracle.objectives))}")
+        if self.refused:
+            parts.append(f"refused {self.refused}")
+        self.say(" · ".join(parts))
+
+    def end(self, reason):
+        """Say why the search is over, where the files are, and what can be done next."""
+        states = [row["state"] for row in self.oracle.ledger.rows()]
+        counts = ", ".join(
+            f"{states.count(s)} {s}" for s in ("completed", "failed", "refused") if s in states
+        )
+        seconds = time.perf_counter() - self.began
+        self.say(f"{reason}: {counts or 'no trials'}, {seconds:.0f} s · files in {self.folder}")
+        if "completed" in states:
+            self.say(
+                "next: tuner.best(macs=…), tuner.pareto_front(), tuner.get_best_models(), "
+                "tuner.trials_table(); to go on, run it again with a larger max_trials"
+            )
+
+
+def short(reason, most=100):
+    """Return the last line of a traceback, cut."""
+    lines = (reason or "").strip().splitlines() or ["unknown"]
+    return lines[-1] if len(lines[-1]) <= most else lines[-1][: most - 1] + "…"
+
+
+def number(value):
+    """Return a number in few characters: `0.9712`, `120k`, `3.4M`."""
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:.3g}M"
+    if abs(value) >= 1e4:
+        return f"{value / 1e3:.3g}k"
+    return f"{value:.4g}"

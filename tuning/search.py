@@ -1,0 +1,237 @@
+"""The search: a KerasTuner tuner whose answer is a Pareto front within a budget."""
+
+import os
+import traceback
+
+import keras_tuner
+from keras_tuner.src.distribute import utils as distribute
+
+from tuning import answers, results
+from tuning.budget import Budget
+from tuning.gate import Gate
+from tuning.oracle import OptunaOracle
+from tuning.progress import Progress
+from tuning.tensorboard import has_tensorboard
+
+
+class ParetoSearch(keras_tuner.Tuner):
+    """Search for the models that are best in several objectives and keep a budget.
+
+    A `keras_tuner.Tuner`: `search` takes what `fit` takes; `get_best_models`,
+    `get_best_hyperparameters`, `results_summary` and HyperModels are KerasTuner's own. Values
+    are drawn when the model-building function asks for them, so a space is plain Python with
+    `if` and `for`. Candidates over the budget are refused before they are trained: they count as
+    no trial, and the sampler learns from them. No configuration is trained twice.
+
+    Everything is in one SQLite file, `search.db` in the project's folder, which Optuna opens
+    too. The same script goes on where an earlier run ended or was killed; a trial that was cut
+    off is trained again with the same values. A seed reproduces the proposals, interrupted or
+    not, and seeds each training.
+
+    Args:
+        hypermodel: Function from hyperparameters to a compiled model, or a
+            `keras_tuner.HyperModel`.
+        objectives: One or several of: a metric's name in the logs of `fit`; `"params"` or
+            `"macs"`, facts of the model, minimised; a `keras_tuner.Objective`.
+        budget: A `Budget`, or `None`.
+        max_trials: Number of trials, failed ones included, refused ones not.
+        sampler: `"tpe"`, `"nsga2"`, `"random"` or an Optuna sampler.
+        seed: Whole number; 0 is one.
+        max_consecutive_failed_trials: Number of failures in a row that ends the search.
+        max_consecutive_refused: Number of candidates over the budget in a row that ends it.
+        directory: Folder of projects.
+        project_name: Folder of this search in it.
+        overwrite: Whether to begin anew where the project exists.
+        **kwargs: Further arguments of `keras_tuner.Tuner`, such as `executions_per_trial`.
+
+    Raises:
+        ValueError: If an argument is wrong, a project was begun under other settings, or no
+            candidate keeps the budget.
+
+    >>> def build(hp):
+    ...     model = keras.Sequential([keras.Input((4,))])
+    ...     for i in range(hp.Int("depth", 1, 3)):
+    ...         model.add(keras.layers.Dense(hp.Choice(f"units{i}", [4, 8, 16])))
+    ...     model.compile("adam", loss="mse")
+    ...     return model
+    >>> folder = __import__("tempfile").mkdtemp()
+    >>> tuner = ParetoSearch(build, ["val_loss", "params"], max_trials=3, directory=folder)
+    >>> x = __import__("numpy").ones((8, 4), "float32")
+    >>> tuner.search(x, x[:, :1], validation_data=(x, x[:, :1]), verbose=0)
+    >>> len(tuner.trials_table())
+    3
+    """
+
+    def __init__(
+        self,
+        hypermodel,
+        objectives="val_accuracy",
+        budget=None,
+        max_trials=20,
+        sampler="tpe",
+        seed=None,
+        max_consecutive_failed_trials=3,
+        max_consecutive_refused=200,
+        directory=None,
+        project_name=None,
+        overwrite=False,
+        **kwargs,
+    ):
+        _check(max_trials, seed, budget, max_consecutive_failed_trials, max_consecutive_refused)
+        self.budget, self.seed = budget or Budget(), seed
+        oracle = OptunaOracle(objectives, max_trials, sampler, seed, max_consecutive_failed_trials)
+        super().__init__(
+            oracle,
+            hypermodel,
+            directory=os.path.abspath(directory or "."),
+            project_name=project_name,
+            overwrite=overwrite,
+            **kwargs,
+        )
+        names = [[o.name, o.direction] for o in oracle.objectives]
+        settings = {"objectives": names, "budget": self.budget.limits}
+        oracle.open(os.path.join(self.project_dir, "search.db"), settings)
+        self.gate = Gate(self, max_consecutive_refused)
+        self.progress = Progress(oracle, self.project_dir)
+
+    def search(self, *args, verbose=1, **kwargs):
+        """Search with the arguments of `fit`.
+
+        Args:
+            *args: Arguments of `fit`.
+            verbose: 0 is silent, 1 prints a line a trial, 2 lets `fit` print its epochs too.
+            **kwargs: Arguments of `fit`, such as `validation_data`, `epochs` and `callbacks`.
+        """
+        verbose = 1 if verbose == "auto" else int(verbose)
+        self.progress = Progress(self.oracle, self.project_dir, verbose)
+        self.progress.begin()
+        self.gate.reset()
+        try:
+            super().search(*args, verbose=2 if verbose > 1 else 0, **kwargs)
+        except BaseException as error:
+            self.oracle.give_back()
+            if isinstance(error, KeyboardInterrupt):
+                note = (
+                    f"The search was interrupted. All finished trials are in {self.project_dir}; "
+                    "run the same script again to go on."
+                )
+                error.add_note(note)
+                self.progress.say(note)
+            raise
+        self.progress.end(self.gate.reason)
+
+    def pre_create_trial(self):
+        """Find the next candidate within the budget, before KerasTuner asks for a trial."""
+        trial = self.gate.next()
+        self.progress.refused = self.gate.refused
+        if trial.status == "STOPPED":
+            self.oracle.offered = trial
+        else:
+            self.oracle.accept(trial)
+
+    def run_trial(self, trial, *args, **kwargs):
+        """Train a candidate; see `keras_tuner.Tuner.run_trial`."""
+        kwargs["callbacks"] = [*(kwargs.get("callbacks") or []), results.StopAtNaN()]
+        return super().run_trial(trial, *args, **kwargs)
+
+    def on_trial_end(self, trial):
+        """Store the outcome of a trial and say it."""
+        try:
+            self.oracle.end_trial(trial)
+        finally:
+            self.progress.trial(trial)
+
+    def load_model(self, trial):
+        """Return the model of a completed trial, trained, optimizer included."""
+        model = self._try_build(trial.hyperparameters)
+        if not model.built:
+            return super().load_model(trial)
+        if model.optimizer is not None:
+            model.optimizer.build(model.trainable_variables)
+        model.load_weights(self._get_checkpoint_fname(trial.trial_id))
+        return model
+
+    def pareto_front(self):
+        """Return the completed trials that no other dominates, best main objective first.
+
+        With one objective these are the best trials.
+        """
+        trials = answers.pareto_front(self.oracle.completed(), self.oracle.objectives)
+        return answers.rank(trials, self.oracle.objectives, self.oracle.objective)
+
+    def best(self, **limits):
+        """Return the best completed trial that keeps the limits.
+
+        `best(params=20_000)` is the best in the first objective with at most 20,000 parameters;
+        `best(val_accuracy=0.95)` the best in the next objective with at least 0.95.
+
+        Args:
+            **limits: The least for objectives that are maximised, the most for all others:
+                objectives, facts (`params`, `macs`) and metrics.
+
+        Raises:
+            ValueError: If a name is unknown or no trial keeps the limits.
+        """
+        return answers.best_within(self.oracle.completed(), self.oracle.objectives, limits)
+
+    def trials_table(self):
+        """Return every candidate as a dict of plain values, in the order of their proposal.
+
+        Keys: `number`; `state` (`"completed"`, `"failed"`, `"refused"`, `"running"` or
+        `"waiting"`); `values` of the hyperparameters; `objectives`; `params`; `macs`;
+        `reason` (of a refusal or failure); `seconds`; `front`.
+        """
+        best = {int(trial.trial_id) for trial in self.pareto_front()}
+        return [{**row, "front": row["number"] in best} for row in self.oracle.ledger.rows()]
+
+    def save(self):
+        """Do nothing: the oracle's store is always up to date."""
+
+    def reload(self):
+        """Read what other workers have finished."""
+        if self.oracle.ledger is not None:
+            self.oracle.reload()
+
+    def _populate_initial_space(self):
+        """Build nothing: the space shows itself while it is searched."""
+
+    def _configure_tensorboard_dir(self, callbacks, trial, execution=0):
+        """KerasTuner imports tensorboard here, which TensorFlow no longer installs."""
+        if has_tensorboard(callbacks):
+            super()._configure_tensorboard_dir(callbacks, trial, execution)
+
+    def _try_build(self, hp):
+        model = self.gate.take(hp)
+        return super()._try_build(hp) if model is None else model
+
+    def _try_run_and_update_trial(self, trial, *args, **kwargs):
+        try:
+            self._run_and_update_trial(trial, *args, **kwargs)
+            trial.status = "COMPLETED"
+        except keras_tuner.errors.FatalError:
+            raise
+        except Exception:
+            trial.status, trial.message = "FAILED", traceback.format_exc()
+
+    def _run_and_update_trial(self, trial, *args, **kwargs):
+        found = self.run_trial(trial, *args, **kwargs)
+        metrics, epoch = results.metrics_of(found, self.oracle.objective)
+        facts = self.oracle.running[trial.trial_id].facts
+        metrics |= {name: fact for name, fact in facts.items() if fact is not None}
+        self.oracle.update_trial(trial.trial_id, metrics, step=epoch)
+        results.check_objectives(metrics, self.oracle.objectives)
+
+
+def _check(max_trials, seed, budget, *counts):
+    for name, count in (("max_trials", max_trials), ("a limit in a row", min(counts))):
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"`{name}` must be a whole number above zero. Received: {count!r}.")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise ValueError(f"`seed` must be None or a whole number from 0. Received: {seed!r}.")
+    if budget is not None and not isinstance(budget, Budget):
+        raise ValueError(f"`budget` must be a tuning.Budget or None. Received: {budget!r}.")
+    if distribute.has_chief_oracle():
+        raise ValueError(
+            "ParetoSearch needs no chief: its store is shared. Received: the environment "
+            "variable KERASTUNER_ORACLE_IP. Unset it."
+        )
