@@ -9,7 +9,22 @@ from keras import layers
 register = keras.saving.register_keras_serializable("keras_blocks")
 
 
-class Block(layers.Layer):
+class PlainArguments:
+    """Lets Keras write `get_config` from constructor arguments, which must be plain data."""
+
+    def __new__(cls, *args, **kwargs):
+        for value in keras.tree.flatten((args, kwargs)):
+            if isinstance(value, np.generic):
+                raise ValueError(
+                    "Arguments of a layer are plain Python data, so that it can be saved. "
+                    f"Received: {value!r} for {cls.__name__}. Write {value.item()!r}."
+                )
+        if isinstance(kwargs.get("dtype"), keras.DTypePolicy):  # sublayers get it as an object
+            kwargs = {**kwargs, "dtype": kwargs["dtype"].name}
+        return super().__new__(cls, *args, **kwargs)
+
+
+class Block(PlainArguments, layers.Layer):
     """A layer made of layers.
 
     A subclass creates its sublayers in `__init__` and connects them in `call`.
@@ -36,15 +51,6 @@ class Block(layers.Layer):
     >>> Twice(3)(np.ones((1, 4))).shape
     (1, 3)
     """
-
-    def __new__(cls, *args, **kwargs):
-        for value in keras.tree.flatten((args, kwargs)):
-            if isinstance(value, np.generic):
-                raise ValueError(
-                    "Arguments of a block are plain Python data, so that it can be saved. "
-                    f"Received: {value!r} for {cls.__name__}. Write {value.item()!r}."
-                )
-        return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, **kwargs):
         asked = kwargs.pop("data_format", None) or keras.config.image_data_format()
@@ -111,13 +117,15 @@ def has_norm(norm):
 
 def make_activation(activation, *, name="act", **kwargs):
     """Return the layer of the Keras activation called `activation`; `None` is `"linear"`."""
-    if activation is not None and not (
-        isinstance(activation, str) and hasattr(keras.activations, activation)
-    ):
+    try:
+        if not isinstance(activation, str | None):
+            raise ValueError
+        keras.activations.get(activation)
+    except ValueError:
         raise ValueError(
             "`activation` must be the name of one of keras.activations. "
             f"Received: activation={activation!r}."
-        )
+        ) from None
     return layers.Activation(activation, name=name, **kwargs)
 
 

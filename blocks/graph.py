@@ -62,8 +62,10 @@ def trace(model):
 def graph_of(model):
     """Return the functional graph behind a model, or `None` if there is none."""
     graph = getattr(model, "_functional", model)
-    own_call = type(graph).call is not type(keras.Model(*[keras.Input(())] * 2)).call
-    return graph if hasattr(graph, "_outputs_struct") and not own_call else None
+    if not hasattr(graph, "_outputs_struct"):
+        return None
+    functional = type(keras.Model(*[keras.Input(())] * 2))
+    return graph if type(graph).call is functional.call else None  # not drawn over by a subclass
 
 
 def nodes_between(outputs, known):
@@ -103,6 +105,8 @@ class _Copier:
 
     def call(self, operation, args, kwargs, path):
         name = path + operation.name
+        if path and type(operation) is keras.layers.Identity:
+            return args[0]
         if id(operation) not in self.made and _sublayers(operation):
             opened = self.open(operation, args, kwargs, name + ".")
             if opened is not None:

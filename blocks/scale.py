@@ -3,11 +3,11 @@
 import keras
 from keras import initializers, layers
 
-from blocks.base import check_rate, register
+from blocks.base import PlainArguments, check_rate, register
 
 
 @register
-class LayerScale(layers.Layer):
+class LayerScale(PlainArguments, layers.Layer):
     """Multiply every channel by a learned number that starts small.
 
     Shape: `(..., channels)` to the same.
@@ -42,7 +42,7 @@ class LayerScale(layers.Layer):
 
 
 @register
-class DropPath(layers.Layer):
+class DropPath(PlainArguments, layers.Layer):
     """In training, make a share of the samples zero and scale up the others.
 
     Put it on the branch of a residual block: the block is then skipped for those samples

@@ -83,7 +83,8 @@ ACTIVATIONS = sorted(
     name
     for name in dir(keras.activations)
     if callable(getattr(keras.activations, name))
-    and name not in ("serialize", "deserialize", "get", "glu")  # glu halves the channels
+    # glu halves the channels, threshold needs numbers of its own
+    and name not in ("serialize", "deserialize", "get", "glu", "threshold")
     and name[0].islower()
 )
 

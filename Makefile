@@ -1,0 +1,43 @@
+# `make quickstart` and `make test` make .venv and install what they need, once.
+PYTHON ?= python3
+VENV := .venv
+RUN := TF_CPP_MIN_LOG_LEVEL=2 $(VENV)/bin/python
+JOBS ?= auto
+
+.PHONY: quickstart test test-jax lint conformance readme clean
+
+quickstart: $(VENV)/.examples
+	$(RUN) -m examples.quickstart $(ARGS)
+
+test: $(VENV)/.examples $(VENV)/.test
+	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
+
+test-jax: $(VENV)/.test $(VENV)/.examples $(VENV)/.jax
+	KERAS_BACKEND=jax $(RUN) -m pytest -q -n $(JOBS) tests/test_contract.py tests/test_graph.py tests/test_blocks.py $(ARGS)
+
+lint: $(VENV)/.lint
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+# The whole matrix of layers and precisions, some minutes; writes tests/conformance.md and README.md.
+conformance: $(VENV)/.test $(VENV)/.examples $(VENV)/.jax
+	$(RUN) -m tests.conformance
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q --upgrade pip
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install -q -e .
+	touch $@
+
+$(VENV)/.lint: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install -q "$$(sed -n 's/^lint = \["\(.*\)"\]/\1/p' pyproject.toml)"
+	touch $@
+
+$(VENV)/.%: $(VENV)/.installed
+	$(VENV)/bin/python -m pip install -q -e ".[$*]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info runs

@@ -1,0 +1,277 @@
+"""Networks against their published twins, and the pyramids of other people's."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import blocks
+from backbones import mobilenet_v2, pyramid, resnet
+
+apps = keras.applications
+
+
+def count(variables):
+    return sum(int(np.prod(v.shape)) for v in variables)
+
+
+def mobilenet_v2_name(path):
+    if path.startswith(("stem", "last")):
+        block, kind = path.split(".")
+        return {
+            "stem.conv": "Conv1",
+            "stem.norm": "bn_Conv1",
+            "last.conv": "Conv_1",
+            "last.norm": "Conv_1_bn",
+        }[f"{block}.{kind}"]
+    place, part, kind = path.split(".")
+    stage, block = (int(x.lstrip("stageblock")) for x in place.split("_"))
+    number = sum((1, 2, 3, 4, 3, 3, 1)[:stage]) + block
+    prefix = f"block_{number}_" if number else "expanded_conv_"
+    return f"{prefix}{part}{'_BN' if kind == 'norm' else ''}"
+
+
+def resnet_name(path):
+    if path.startswith("stem"):
+        return {"stem.conv": "conv1_conv", "stem.norm": "conv1_bn"}[path]
+    place, part, kind = path.split(".")
+    stage, block = (int(x.lstrip("stageblock")) for x in place.split("_"))
+    number = {"shortcut": 0, "narrow": 1, "conv": 2, "widen": 3}[part]
+    return f"conv{stage + 2}_block{block + 1}_{number}_{'bn' if kind == 'norm' else 'conv'}"
+
+
+TWINS = {
+    "mobilenet_v2": (mobilenet_v2, apps.MobileNetV2, {}, mobilenet_v2_name, 64),
+    "mobilenet_v2_0.35": (mobilenet_v2, apps.MobileNetV2, {"alpha": 0.35}, mobilenet_v2_name, 75),
+    "resnet50": (resnet, apps.ResNet50, {}, resnet_name, 75),
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_equals_the_network_of_keras_applications(name):
+    ours, theirs, args, order, side = TWINS[name]
+    twin = theirs(input_shape=(side, side, 3), weights=None, include_top=False, **args)
+    model = ours((side, side, 3), **args)
+    rng = np.random.default_rng(0)
+    for w in twin.weights:  # statistics away from 0 and 1, so that a lost one shows
+        w.assign(w + 0.1 * rng.uniform(size=w.shape))
+    assert model.count_params() == twin.count_params()
+    assert count(model.trainable_weights) == count(twin.trainable_weights)
+    flat = blocks.flatten(model)
+    for layer in flat.layers:
+        if layer.weights:
+            layer.set_weights(twin.get_layer(order(layer.name)).get_weights())
+    x = rng.uniform(-1, 1, size=(2, side, side, 3)).astype("float32")
+    expected = pyramid(twin, ["P1", *pyramid(twin).output]).predict(x, verbose=0)
+    actual = flat.predict(x, verbose=0)
+    assert set(actual) == set(expected)
+    for level in expected:
+        scale = np.abs(expected[level]).max()
+        np.testing.assert_allclose(actual[level], expected[level], atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize(("depth", "trainable"), [(18, 11_176_512), (34, 21_284_672)])
+def test_resnets_without_a_twin_have_the_parameters_of_the_paper(depth, trainable):
+    assert count(resnet((64, 64, 3), depth).trainable_weights) == trainable
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.75, 1.3, 1.4])
+def test_width_factors_of_the_paper(alpha):
+    twin = apps.MobileNetV2((32, 32, 3), alpha, include_top=False, weights=None)
+    assert mobilenet_v2((32, 32, 3), alpha).count_params() == twin.count_params()
+
+
+def test_sides_may_be_open_and_channels_any():
+    model = mobilenet_v2((None, None, 1), alpha=0.35)
+    assert model(np.zeros((1, 96, 64, 1)))["P5"].shape[1:3] == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: mobilenet_v2((224, 224)),
+        lambda: mobilenet_v2((224, 224, None)),
+        lambda: resnet((0, 224, 3)),
+        lambda: resnet((224, 224, 3), depth=51),
+        lambda: mobilenet_v2((224, 224, 3), alpha=0.0),
+    ],
+)
+def test_wrong_arguments_say_what_was_received(make):
+    with pytest.raises(ValueError, match="Received: "):
+        make()
+
+
+# The last block's output of every stage, read off the networks' drawings. None: a layer that
+# Keras numbers anew in every process.
+LEVELS = {
+    "ConvNeXtTiny": ([56, 28, 14, 7], [None, None, None, "layer_normalization"]),
+    "DenseNet121": (
+        [56, 28, 14, 7],
+        ["conv2_block6_concat", "conv3_block12_concat", "conv4_block24_concat", "relu"],
+    ),
+    "EfficientNetB0": (
+        [56, 28, 14, 7],
+        ["block2b_add", "block3b_add", "block5c_add", "top_activation"],
+    ),
+    "EfficientNetV2B0": (
+        [56, 28, 14, 7],
+        ["block2b_add", "block3b_add", "block5e_add", "top_activation"],
+    ),
+    "InceptionResNetV2": ([52, 25, 12, 5], [None, "block35_10_ac", "block17_20_ac", "conv_7b_ac"]),
+    "InceptionV3": ([52, 25, 12, 5], [None, "mixed2", "mixed7", "mixed10"]),
+    "MobileNet": (
+        [56, 28, 14, 7],
+        ["conv_pw_3_relu", "conv_pw_5_relu", "conv_pw_11_relu", "conv_pw_13_relu"],
+    ),
+    "MobileNetV2": ([56, 28, 14, 7], ["block_2_add", "block_5_add", "block_12_add", "out_relu"]),
+    "MobileNetV3Large": (
+        [56, 28, 14, 7],
+        ["expanded_conv_2_add", "expanded_conv_5_add", "expanded_conv_11_add", None],
+    ),
+    "MobileNetV3Small": (
+        [56, 28, 14, 7],
+        ["expanded_conv_project_bn", "expanded_conv_2_add", "expanded_conv_7_add", None],
+    ),
+    "NASNetMobile": (
+        [56, 28, 14, 7],
+        ["reduction_concat_stem_1", "normal_concat_3", "normal_concat_8", None],
+    ),
+    "ResNet50": (
+        [56, 28, 14, 7],
+        ["conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out"],
+    ),
+    "ResNet50V2": (
+        [56, 28, 14, 7],
+        ["conv2_block2_out", "conv3_block3_out", "conv4_block5_out", "post_relu"],
+    ),
+    "VGG16": ([56, 28, 14, 7], ["block3_conv3", "block4_conv3", "block5_conv3", "block5_pool"]),
+    "Xception": ([55, 28, 14, 7], [None, None, None, "block14_sepconv2_act"]),
+}
+
+
+@pytest.mark.parametrize("network", LEVELS)
+def test_pyramids_of_keras_applications(network):
+    sides, names = LEVELS[network]
+    app = getattr(apps, network)(include_top=False, weights=None, input_shape=(224, 224, 3))
+    levels = pyramid(app).output
+    assert list(levels) == ["P2", "P3", "P4", "P5"]
+    assert [x.shape[1] for x in levels.values()] == sides
+    for x, name in zip(levels.values(), names):
+        assert name in (None, x._keras_history.operation.name)
+
+
+def test_a_classifier_is_a_pyramid_up_to_its_pooling():
+    app = apps.MobileNetV3Small(weights=None, input_shape=(224, 224, 3))
+    assert {k: x.shape[1:] for k, x in pyramid(app).output.items()}["P5"] == (7, 7, 576)
+
+
+def test_the_layers_are_the_given_ones():
+    app = apps.MobileNetV2(weights=None, input_shape=(64, 64, 3), alpha=0.35)
+    assert pyramid(app).get_layer("block_2_add") is app.get_layer("block_2_add")
+
+
+def test_a_pyramid_of_a_pyramid_is_the_same():
+    model = resnet((64, 64, 3), depth=18)
+    again = pyramid(model)
+    x = np.random.default_rng(0).normal(size=(1, 64, 64, 3)).astype("float32")
+    expected, actual = model.predict(x, verbose=0), again.predict(x, verbose=0)
+    assert list(actual) == ["P2", "P3", "P4", "P5"]
+    for level in actual:
+        np.testing.assert_array_equal(actual[level], expected[level])
+    assert again.get_layer("stage0_block0") is model.get_layer("stage0_block0")
+
+
+def test_sequentials_nested_and_flat():
+    app = apps.MobileNetV2(weights=None, input_shape=(64, 64, 3), alpha=0.35, include_top=False)
+    model = keras.Sequential([keras.Input((64, 64, 3)), layers.Rescaling(1 / 127.5, -1.0), app])
+    nested = pyramid(model)
+    assert [x.shape[1] for x in nested.output.values()] == [16, 8, 4, 2]
+    x = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype("float32")
+    expected = pyramid(app).predict(x / 127.5 - 1, verbose=0)
+    for level, y in nested.predict(x, verbose=0).items():
+        np.testing.assert_allclose(y, expected[level], rtol=1e-4, atol=1e-5)
+    flat = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.Conv2D(4, 3, padding="same"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(4, 3, padding="same"),
+            layers.MaxPooling2D(),
+        ]
+    )
+    assert {k: x.shape[1] for k, x in pyramid(flat).output.items()} == {"P2": 8}
+
+
+def test_levels_inside_of_a_layer_made_of_layers():
+    class Stages(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.convs = [layers.Conv2D(4, 3, 2, "same", name=f"conv{i}") for i in range(3)]
+
+        def build(self, shape):
+            for conv in self.convs:
+                conv.build(shape)
+                shape = conv.compute_output_shape(shape)
+
+        def call(self, x):
+            for conv in self.convs:
+                x = conv(x)
+            return x
+
+    image = keras.Input((32, 32, 3))
+    model = keras.Model(image, Stages(name="stages")(image))
+    found = pyramid(model)
+    assert {k: x.shape[1] for k, x in found.output.items()} == {"P2": 8, "P3": 4}
+    x = np.random.default_rng(0).normal(size=(1, 32, 32, 3)).astype("float32")
+    np.testing.assert_array_equal(found.predict(x, verbose=0)["P3"], model.predict(x, verbose=0))
+    named = pyramid(model, {"P1": "stages.conv0"})
+    assert named.output["P1"].shape[1:] == (16, 16, 4)
+
+
+def test_open_sides():
+    image = keras.Input((None, None, 3))
+    x = blocks.ConvNormAct(4, strides=2)(image)
+    x = layers.ZeroPadding2D(1)(blocks.SqueezeExcite()(x))
+    x = layers.MaxPooling2D(3, 2)(x)
+    assert list(pyramid(keras.Model(image, x)).output) == ["P2"]
+
+
+def test_levels_by_name():
+    app = apps.MobileNetV2(weights=None, input_shape=(64, 64, 3), alpha=0.35)
+    model = pyramid(app, {"P2": "block_3_expand_relu", "P5": "out_relu"})
+    assert {k: x.shape[1] for k, x in model.output.items()} == {"P2": 16, "P5": 2}
+    assert list(pyramid(app, ["P1", "P5"]).output) == ["P1", "P5"]
+    with pytest.raises(ValueError, match=r"Received: levels=\['P7'\]"):
+        pyramid(app, ["P7"])
+    with pytest.raises(ValueError, match="Received: 'block_3_exp'.*block_3_expand_relu"):
+        pyramid(app, {"P2": "block_3_exp"})
+
+
+def test_models_without_a_pyramid_are_refused():
+    x = keras.Input((8,))
+    with pytest.raises(ValueError, match="Received: model .* of no map at all"):
+        pyramid(keras.Model(x, layers.Dense(3)(x)))
+    image = keras.Input((8, 8, 3))
+    with pytest.raises(ValueError, match=r"stride 4 or more.*\[2\]"):
+        pyramid(keras.Model(image, layers.MaxPooling2D()(image)))
+
+    class Subclassed(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(ValueError, match="type Subclassed"):
+        pyramid(Subclassed())
+
+
+def test_backbones_of_keras_hub():
+    models = pytest.importorskip("keras_hub", reason="needs keras-hub installed").models
+    backbone = models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64, 64, 64, 64],
+        stackwise_num_blocks=[1, 1, 1, 1],
+        stackwise_num_strides=[1, 2, 2, 2],
+        block_type="basic_block",
+        image_shape=(64, 64, 3),
+    )
+    assert [x.shape[1] for x in pyramid(backbone).output.values()] == [16, 8, 4, 2]
