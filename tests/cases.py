@@ -156,7 +156,15 @@ CASES = [
         [{"num_heads": 0}, {"dropout": 1.0}],
         [(2, 7, 9), (2, 3, 7, 8)],
     ),
-    Case(blocks.SelfAttention, {"num_heads": 2, "causal": True}, (2, 7, 8), (2, 7, 8)),
+    Case(
+        blocks.SelfAttention,
+        {"num_heads": 2, "causal": True},
+        (2, 7, 8),
+        (2, 7, 8),
+        exceptions={
+            "int8": "a causal mask's lowest float takes the whole int8 range of the scores"
+        },
+    ),
     Case(
         blocks.TransformerEncoder,
         {"num_heads": 2, "dropout": 0.1, "drop_path": 0.1},

@@ -1,0 +1,189 @@
+"""What the house costs beside plain Keras: `python -m benchmarks.foundation` prints JSON.
+
+Imports, building and training MobileNetV2 against `keras.applications.MobileNetV2` with the same
+shapes, and both exports. Times are ratios of interleaved rounds: the machine's noise meets both.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+GOALS = {
+    "import_seconds": 0.1,
+    "build_ratio": 1.5,
+    "train_step_ratio": 1.05,
+    "float32_latency_ratio": 1.05,
+    "int8_latency_ratio": 1.05,
+}
+
+
+def import_seconds(rounds):
+    """Return the median seconds that `import blocks` takes after `import keras`."""
+    code = (
+        "import keras, time; t = time.perf_counter(); import blocks; print(time.perf_counter() - t)"
+    )
+    runs = [subprocess.check_output([sys.executable, "-c", code], text=True) for _ in range(rounds)]
+    return statistics.median(float(run.split()[-1]) for run in runs)
+
+
+def ours(side, classes):
+    import backbones
+    import heads
+
+    head = heads.ClassificationHead(classes)
+    model = heads.attach(backbones.mobilenet_v2((side, side, 3)), head)
+    model.compile("sgd", loss=head.loss())
+    return model
+
+
+def theirs(side, classes):
+    import keras
+
+    model = keras.applications.MobileNetV2(
+        (side, side, 3), weights=None, classes=classes, classifier_activation=None
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss=loss)
+    return model
+
+
+def seconds(action):
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def interleaved(pair, rounds, warm_up=1):
+    """Run both in turn, the first of a round in turn too; return medians and their ratios."""
+    times = [], []
+    for round in range(warm_up + rounds):
+        for i in (0, 1) if round % 2 else (1, 0):
+            spent = seconds(pair[i])
+            if round >= warm_up:
+                times[i].append(spent)
+    ratios = sorted(a / b for a, b in zip(*times))
+    return {
+        "ours_seconds": statistics.median(times[0]),
+        "theirs_seconds": statistics.median(times[1]),
+        "ratio": statistics.median(ratios),
+        "ratio_quartiles": [ratios[rounds // 4], ratios[-1 - rounds // 4]],
+        "rounds": rounds,
+    }
+
+
+def building(side, rounds):
+    import keras
+
+    def build(make):
+        keras.backend.clear_session()
+        make(side, 1000)
+
+    return interleaved((lambda: build(ours), lambda: build(theirs)), rounds)
+
+
+def training(side, batch, rounds, steps=3):
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(batch, side, side, 3)).astype("float32")
+    y = rng.integers(0, 10, batch)
+    models = [make(side, 10) for make in (ours, theirs)]
+
+    def step(model):
+        return lambda: [model.train_on_batch(x, y) for _ in range(steps)]
+
+    found = interleaved([step(model) for model in models], rounds, warm_up=2)
+    return {**found, "steps_per_round": steps, "side": side, "batch": batch}
+
+
+def exports(side, rounds, runs):
+    """Write both networks in float32 and int8, and measure the files in turn."""
+    import numpy as np
+
+    import export
+
+    rng = np.random.default_rng(0)
+    samples = rng.uniform(-1, 1, (8, side, side, 3)).astype("float32")
+    models = {"ours": ours(side, 1000), "theirs": theirs(side, 1000)}
+    measured = {name: export.measure(model) for name, model in models.items()}
+    found = {"macs": {name: m.macs for name, m in measured.items()}}
+    found["params"] = {name: m.params for name, m in measured.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        for precision in ("float32", "int8"):
+            files = []
+            for name, model in models.items():
+                path = Path(folder, f"{name}_{precision}.tflite")
+                export.to_tflite(
+                    model,
+                    path,
+                    precision,
+                    calibration=samples,
+                    measure=False,
+                    # Untrained networks spread nothing: int8 is compared loosely, for time alone.
+                    tolerance={"sqnr_db": 5.0, "agreement": 0.0} if precision == "int8" else None,
+                )
+                files.append(path)
+            times = [], []
+            for round in range(rounds):
+                for i in (0, 1) if round % 2 else (1, 0):
+                    (row,) = export.measure(files[i], runs=runs, threads=(1,)).latency
+                    times[i].append(row)
+            ratios = sorted(a["min_ms"] / b["min_ms"] for a, b in zip(*times))
+            found[precision] = {
+                "ours_ms": statistics.median(row["median_ms"] for row in times[0]),
+                "theirs_ms": statistics.median(row["median_ms"] for row in times[1]),
+                "ratio": statistics.median(ratios),
+                "ratio_quartiles": [ratios[rounds // 4], ratios[-1 - rounds // 4]],
+                "ratio_of": "the fastest of each process's runs",
+                "rounds": rounds,
+                "runs": runs,
+                "threads": 1,
+                "size": [path.stat().st_size for path in files],
+            }
+    return found
+
+
+def main(args):
+    found = {
+        "import_seconds": import_seconds(args.rounds),
+        "build": building(224, args.rounds),
+        "train_step": training(96, 16, args.rounds),
+        **exports(224, args.rounds, args.runs),
+    }
+    reached = {
+        "import_seconds": found["import_seconds"],
+        "build_ratio": found["build"]["ratio"],
+        "train_step_ratio": found["train_step"]["ratio"],
+        "float32_latency_ratio": found["float32"]["ratio"],
+        "int8_latency_ratio": found["int8"]["ratio"],
+    }
+    found["goals"] = {
+        name: {"reached": round(reached[name], 4), "goal": goal, "met": reached[name] <= goal}
+        for name, goal in GOALS.items()
+    }
+    packages = ("keras", "tensorflow", "ai-edge-litert", "numpy")
+    found["made"] = {
+        "date": str(date.today()),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in packages},
+    }
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=11, help="interleaved rounds of each pair")
+    parser.add_argument("--runs", type=int, default=30, help="runs of a file in each round")
+    main(parser.parse_args())

@@ -1,0 +1,1 @@
+"""Complete stories on real data."""

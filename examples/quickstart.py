@@ -1,0 +1,138 @@
+"""From images to a verified int8 file: search, train, export, measure, report.
+
+python -m examples.quickstart                       scikit-learn's digits, about two minutes
+python -m examples.quickstart --data cifar10        or fashion_mnist (downloaded by Keras)
+python -m examples.quickstart --data my/images      a folder with one subfolder a class
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import keras
+from sklearn.metrics import accuracy_score, confusion_matrix
+
+import export
+import heads
+import tuning
+from examples.data import load
+
+
+def main(args):
+    began, out = time.time(), Path(args.out or f"runs/{Path(args.data).name}")
+    train, val, test, names, scale = load(args.data, args.side, args.limit, args.seed)
+    print(f"{len(train[1])} images to train, {len(val[1])} to validate, {len(test[1])} to test")
+
+    # Search: the most accurate architecture among those that keep the budget.
+    space = tuning.image_space(train[0].shape[1:], len(names), scale=scale)
+    search = tuning.ParetoSearch(
+        space,
+        ["val_accuracy", "macs"],
+        tuning.Budget(macs=args.macs, params=args.params),
+        max_trials=args.trials,
+        seed=args.seed,
+        directory=out,
+        project_name="search",
+        overwrite=True,
+    )
+    search.search(*train, validation_data=val, epochs=args.search_epochs, batch_size=32)
+    best = search.best()
+
+    # Train it from the start, with a schedule.
+    keras.utils.set_random_seed(args.seed)
+    model = space(best.hyperparameters)
+    (head,) = (layer for layer in model.layers if isinstance(layer, heads.ClassificationHead))
+    heads.check_targets(train, head)
+    steps = args.epochs * -(-len(train[1]) // 32)
+    model.compile(tuning.adamw(steps, peak=3e-3), loss=head.loss(), metrics=head.metrics())
+    fit = model.fit(*train, validation_data=val, epochs=args.epochs, batch_size=32, verbose=2)
+
+    # Ship: files that give Keras's numbers, or none.
+    answer = heads.deploy(model)
+    files = {
+        "float32": export.to_tflite(answer, out / "model.tflite", inputs=val[0], labels=names),
+        "int8": export.to_tflite(
+            answer, out / "model_int8.tflite", "int8", calibration=train[0], labels=names
+        ),
+    }
+    print(files["int8"])
+    answer.save(out / "model.keras")
+
+    # The test images are read once, by each file.
+    (key,) = (x.name for x in files["int8"].outputs)
+    guesses = {p: export.predict(f.path, test[0])[key].argmax(-1) for p, f in files.items()}
+    accuracy = {p: accuracy_score(test[1], guess) for p, guess in guesses.items()}
+    facts = {
+        "data": f"{args.data}: {len(names)} classes, {len(train[1])} / {len(val[1])} / "
+        f"{len(test[1])} images to train / validate / test",
+        "test accuracy": ", ".join(f"{p} {value:.4f}" for p, value in accuracy.items()),
+        "protocol": f"seed {args.seed}, {args.trials} trials of {args.search_epochs} epochs under "
+        f"{args.macs:,} MACs, then {args.epochs} epochs; test images read once",
+        "wall time": f"{time.time() - began:.0f} s",
+    }
+    trials = search.trials_table()
+    curves = {k: v for k, v in fit.history.items() if k.endswith(("loss", "accuracy"))}
+    report = export.describe(
+        out / "report.html",
+        f"keras-blocks: {args.data}",
+        [
+            {"kind": "facts", "title": "Result", "facts": facts},
+            {"kind": "curves", "title": "Learning", "curves": curves},
+            {
+                "kind": "confusion",
+                "title": "Confusion of the int8 file on the test images",
+                "matrix": confusion_matrix(test[1], guesses["int8"]).tolist(),
+                "labels": names,
+            },
+            {"kind": "table", "title": "Trials", **as_table(trials)},
+            {
+                "kind": "table",
+                "title": "Architecture, by block",
+                **as_table([vars(row) for row in export.measure(answer).blocks()]),
+            },
+            {
+                "kind": "table",
+                "title": "Files",
+                **as_table([comparison(p, f, accuracy[p]) for p, f in files.items()]),
+            },
+        ],
+    )
+    print(f"\nTest accuracy: {facts['test accuracy']} ({facts['wall time']})")
+    for name, path in {"Report": report, **{p: f.path for p, f in files.items()}}.items():
+        print(f"{name:8} {path}")
+    print(f"Next: open {report}, or put {files['int8'].path} into an app.")
+
+
+def comparison(precision, bundle, accuracy):
+    """Return one row of the comparison of files."""
+    return {
+        "precision": precision,
+        "test accuracy": f"{accuracy:.4f}",
+        "size (KB)": round(bundle.size / 1000, 1),
+        "latency (ms, 1 thread, median)": round(bundle.measurement.latency_ms, 4),
+        "peak memory (MB)": round(bundle.measurement.peak_memory / 1e6, 1),
+        "sqnr (dB)": round(bundle.parity.outputs[0].sqnr_db, 1),
+    }
+
+
+def as_table(rows):
+    """Return dicts as the columns and rows of a report's table."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return {"columns": columns, "rows": [[row.get(name, "") for name in columns] for row in rows]}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default="digits", help="data set or folder")
+    parser.add_argument("--out", help="folder of the results; by default runs/ and the data's name")
+    parser.add_argument("--side", type=int, default=64, help="side of a folder's images, in pixels")
+    parser.add_argument("--limit", type=int, help="number of images to keep")
+    parser.add_argument("--macs", type=int, default=1_000_000, help="budget, in multiply-adds")
+    parser.add_argument("--params", type=int, default=100_000, help="budget, in parameters")
+    parser.add_argument("--trials", type=int, default=8)
+    parser.add_argument("--search-epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    main(parser.parse_args())
