@@ -1,0 +1,29 @@
+"""Heads: what a task adds to a backbone, from features to losses, metrics and answers."""
+
+from heads.base import Head
+from heads.classification import ClassificationHead
+from heads.cross_entropy import CrossEntropy
+from heads.deployment import deploy
+from heads.graph import attach, losses, metrics
+from heads.regression import R2, RegressionHead, RegressionLoss
+from heads.scores import Accuracy, MacroAUC, MacroScore
+from heads.targets import check_targets
+from heads.threshold import choose_threshold
+
+__all__ = [
+    "Accuracy",
+    "ClassificationHead",
+    "CrossEntropy",
+    "Head",
+    "MacroAUC",
+    "MacroScore",
+    "R2",
+    "RegressionHead",
+    "RegressionLoss",
+    "attach",
+    "check_targets",
+    "choose_threshold",
+    "deploy",
+    "losses",
+    "metrics",
+]

@@ -1,0 +1,97 @@
+"""The model that answers."""
+
+import keras
+from keras import layers
+
+from heads.base import Head
+from heads.graph import answers_by_name, functional_graph, head_nodes, heads_of
+
+
+def deploy(model, **options):
+    """Return the model that answers: probabilities, values, boxes, not raw outputs.
+
+    It has the inputs of `model` and shares its layers, so training `model` on changes it too.
+    It saves, loads and exports as any functional model, options included.
+
+    Args:
+        model: A model with heads, made by `heads.attach`, also after saving and loading, and
+            also as a part of another functional model.
+        **options: Options of the heads' decoders, such as `threshold=0.3`. Of several heads
+            those that know an option take it; `kind={"threshold": 0.3}` is for head `kind`.
+
+    Returns:
+        A functional `keras.Model`. Of one head with one answer the output is a tensor, made by
+        a layer called as the answer is; else it is a dict of tensors by name: `"labels"`, and
+        of several heads `"kind"`, or `"kind_labels"` where a head gives several.
+
+    Raises:
+        ValueError: If the model has no head, or no head knows an option.
+
+    >>> from heads import ClassificationHead, attach
+    >>> x = keras.Input((8,))
+    >>> model = attach(keras.Model(x, x), ClassificationHead(2))
+    >>> sorted(deploy(model, threshold=0.3).output)
+    ['labels', 'probabilities']
+    """
+    graph = functional_graph(model)
+    answers = _answers(graph, _sort_options(heads_of(model), options))
+    if answers_by_name(model):
+        named = {
+            name if key is None else f"{name}_{key}": x
+            for name, answer in answers.items()
+            for key, x in (answer.items() if len(answer) > 1 else [(None, *answer.values())])
+        }
+        outputs = _call_outputs(named, model)
+    else:
+        outputs = _call_outputs(*answers.values(), model)
+        if len(outputs) == 1:
+            (outputs,) = outputs.values()
+    return keras.Model(graph._inputs_struct, outputs, name=model.name)
+
+
+def _answers(graph, options):
+    """Return for each head's name a dict of its named answers, on the graph's own inputs."""
+    answers = {}
+    for name, node in head_nodes(graph):
+        operation, features = node.operation, node.arguments.args[0]
+        if isinstance(operation, Head):
+            answer = operation.answer(features, **options[name])
+            answers[name] = answer if isinstance(answer, dict) else {operation.answer_name: answer}
+        else:
+            inner = functional_graph(operation)
+            inside = keras.Model(
+                inner._inputs_struct, _answers(inner, options), name=operation.name
+            )
+            answers.update(inside(features))
+    return answers
+
+
+def _call_outputs(outputs, model):
+    """Return the outputs, each made by a layer that is called as it is, for files and reports."""
+    taken = {layer.name for layer in model.layers}
+    named = {}
+    for key, x in outputs.items():
+        name = key
+        while name in taken:
+            name += "_answer"
+        named[key] = layers.Identity(dtype="float32", name=name)(x)
+    return named
+
+
+def _sort_options(heads, options):
+    known = {name: head.options() for name, head in heads.items()}
+    chosen = {name: {} for name in heads}
+    for option, value in options.items():
+        if option in heads and isinstance(value, dict):
+            given = [(option, each, x) for each, x in value.items()]
+        else:
+            given = [(name, option, value) for name in heads if option in known[name]]
+        if not given or any(each not in known[name] for name, each, _ in given):
+            options_of = ", ".join(f"{n}: {', '.join(k) or 'none'}" for n, k in known.items())
+            raise ValueError(
+                f"The options of this model's heads are: {options_of}. "
+                f"Received: {option}={value!r}."
+            )
+        for name, each, x in given:
+            chosen[name][each] = x
+    return chosen

@@ -1,0 +1,123 @@
+"""What is wrong with training data, said before `fit` meets it."""
+
+import itertools
+import warnings
+
+import keras
+import numpy as np
+from keras import tree
+
+from heads.base import Head
+from heads.graph import answers_by_name, heads_of
+
+
+def check_targets(data, head, *, batches=1000):
+    """Raise if targets do not fit a head, with the rule, what was found where, and the repair.
+
+    What is allowed but odd, such as a class without any row, is a warning.
+
+    Args:
+        data: `(inputs, targets)` or `(inputs, targets, weights)`, targets alone as an array
+            or a dict of arrays, or a `tf.data.Dataset` or another iterable of such batches.
+            What is read of a generator is used up.
+        head: A `heads.Head`, or a model with heads.
+        batches: Number of batches to read at most.
+
+    Raises:
+        ValueError: If there is anything wrong.
+
+    >>> from heads import ClassificationHead
+    >>> check_targets(np.array([0, 1, 2]), ClassificationHead(3))
+    """
+    targets, problems, complete = _read(data, batches)
+    doubts = []
+    for name, each, y in _pair(targets, head):
+        say = f"{name}: " if name else ""
+        found = each.check(y)
+        problems += [say + text for text in found]
+        if complete and not found:
+            doubts += [say + text for text in each.doubts(y)]
+    if problems:
+        raise ValueError("\n".join(problems))
+    for text in doubts:
+        warnings.warn(text, stacklevel=2)
+
+
+def _pair(targets, head):
+    """Return (name, head, array of targets) for every head."""
+    heads = {"": head} if isinstance(head, Head) else heads_of(head)
+    if not isinstance(head, Head) and answers_by_name(head):
+        if not isinstance(targets, dict) or set(targets) != set(heads):
+            raise ValueError(
+                f"Targets must be a dict with the names of the heads, {sorted(heads)}. Received: "
+                f"{sorted(targets) if isinstance(targets, dict) else type(targets).__name__}."
+            )
+        return [(name, each, targets[name]) for name, each in heads.items()]
+    if isinstance(targets, dict):
+        raise ValueError(
+            f"One head takes one array of targets. Received: a dict of {sorted(targets)}."
+        )
+    return [("", each, targets) for each in heads.values()]
+
+
+def _read(data, batches):
+    """Return the targets, problems with the number of rows, and whether that is all data."""
+    if isinstance(data, dict) or hasattr(data, "shape") or _is_list_of_numbers(data):
+        return _arrays(data), [], True
+    read, complete = [data], True
+    if not isinstance(data, tuple):
+        if isinstance(data, keras.utils.PyDataset):  # has no end of its own
+            data = map(data.__getitem__, range(data.num_batches or batches))
+        if not hasattr(data, "__iter__"):
+            raise ValueError(
+                "`data` must be (inputs, targets), targets, or an iterable of batches. "
+                f"Received: {type(data).__name__}."
+            )
+        iterator = iter(data)
+        read = list(itertools.islice(iterator, batches))
+        complete = next(iterator, None) is None
+    if not read:
+        raise ValueError("There must be at least one batch. Received: none.")
+    parts = [_split(batch, i) for i, batch in enumerate(read)]
+    problems = [problem for _, problem in parts if problem]
+    targets = [y for y, _ in parts]
+    if len({str(tree.map_structure(lambda y: y.shape[1:], y)) for y in targets}) > 1:
+        raise ValueError(
+            "Targets of all batches must have one shape. Received: "
+            f"{sorted({str(tree.map_structure(np.shape, y)) for y in targets})[:3]}."
+        )
+    return tree.map_structure(lambda *y: np.concatenate(y), *targets), problems[:1], complete
+
+
+def _split(batch, index):
+    """Return a batch's targets, and what is wrong with its number of rows, or `None`."""
+    if not isinstance(batch, (tuple, list)) or not 2 <= len(batch) <= 3:
+        count = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
+        raise ValueError(
+            "A batch must be (inputs, targets) or (inputs, targets, weights). "
+            f"Received: {type(batch).__name__}{count} as batch {index}."
+        )
+    targets = _arrays(batch[1])
+    for y in tree.flatten(targets):
+        for x in tree.flatten(batch[0]):
+            if np.ndim(y) and hasattr(x, "shape") and x.shape[0] != len(y):
+                return targets, (
+                    "Each input must have one target. "
+                    f"Received: {x.shape[0]} inputs and {len(y)} targets in batch {index}."
+                )
+    return targets, None
+
+
+def _is_list_of_numbers(data):
+    return isinstance(data, list) and not (
+        data
+        and isinstance(data[0], (tuple, list))
+        and (len(data[0]) in (2, 3) and hasattr(data[0][0], "shape"))
+    )
+
+
+def _arrays(y):
+    if isinstance(y, dict):
+        return {key: _arrays(value) for key, value in y.items()}
+    y = keras.ops.convert_to_numpy(y) if keras.ops.is_tensor(y) else np.asarray(y)
+    return np.atleast_1d(y)

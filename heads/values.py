@@ -1,0 +1,47 @@
+"""A check of the numbers in a batch, from inside of a compiled training step."""
+
+import keras
+import numpy as np
+
+
+def require(valid, targets, rule):
+    """Raise where a row of `targets` is not `valid`, saying `rule` and what was received.
+
+    In a compiled step TensorFlow raises its `InvalidArgumentError` and JAX its
+    `JaxRuntimeError`, both with these words; everywhere else it is a `ValueError`. XLA on
+    TensorFlow drops such checks, so a loss should be NaN in these rows as well. On JAX the
+    model is lost: Keras has given its weights away to the step that failed.
+
+    Args:
+        valid: Tensor of booleans, `(batch,)`.
+        targets: Tensor of a row for each of them.
+        rule: What every row has to keep, a sentence.
+    """
+    if isinstance(valid, keras.KerasTensor):
+        return
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if not tf.executing_eagerly():
+            row = tf.argmax(tf.logical_not(valid))  # the first one
+            found = [f"{rule} Received:", tf.gather(targets, row), "at row", row, _REPAIR]
+            tf.debugging.Assert(tf.reduce_all(valid), found, summarize=10)
+            return
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if isinstance(valid, jax.core.Tracer):
+            jax.debug.callback(_check, valid, targets, rule=rule)
+            return
+    _check(keras.ops.convert_to_numpy(valid), keras.ops.convert_to_numpy(targets), rule)
+
+
+_REPAIR = "of this batch. heads.check_targets(data, head) looks through all of the data."
+
+
+def _check(valid, targets, rule):
+    valid = np.asarray(valid)
+    if not valid.all():
+        row = int(np.argmin(valid))
+        value = np.array2string(np.asarray(targets)[row], threshold=10)
+        raise ValueError(f"{rule} Received: {value} at row {row} {_REPAIR}")
