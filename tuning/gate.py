@@ -1,5 +1,8 @@
 """Between a proposal and its training: build it, know it, measure it, refuse it."""
 
+import gc
+import time
+
 import keras
 import keras_tuner
 
@@ -7,6 +10,7 @@ from tuning.budget import measure
 from tuning.objectives import FACTS
 from tuning.oracle import stopped
 
+GARBAGE_EVERY = 5.0  # seconds; a collection takes longer than a small model's refusal
 REPEATS = 5  # known configurations that a sampler may propose before chance takes over
 
 
@@ -27,6 +31,7 @@ class Gate:
         self.reason, self.built = "", None
         self.refused = 0  # in this search
         self.in_a_row = 0
+        self.collected = time.monotonic()
 
     def next(self):
         """Return the next trial, its model built, or a stopped one; `reason` then says why."""
@@ -63,11 +68,13 @@ class Gate:
 
     def _build(self, trial):
         hp, tuner = trial.hyperparameters, self.tuner
+        if time.monotonic() - self.collected > GARBAGE_EVERY:
+            gc.collect()
+            self.collected = time.monotonic()
+        seed = None if tuner.seed is None else tuner.oracle.running[trial.trial_id].seed
         self.built = None
-        if tuner.seed is not None:
-            keras.utils.set_random_seed(tuner.oracle.running[trial.trial_id].seed)
         try:
-            self.built = hp, tuner._try_build(hp), None
+            self.built = hp, fresh_model(tuner, hp, seed), None
         except keras_tuner.errors.FatalError:
             raise
         except Exception as error:  # whatever a space raises is this trial's failure
@@ -114,3 +121,25 @@ class Gate:
             f"Received: {self.tuner.budget}; {message}. Raise the limit or offer smaller models, "
             "and begin anew with overwrite=True."
         )
+
+
+def fresh_model(tuner, hp, seed=None):
+    """Return the model of these hyperparameters, free of what earlier models left behind.
+
+    Args:
+        tuner: The tuner.
+        hp: Hyperparameters.
+        seed: Seed of the weights and of the training to follow, or `None`.
+    """
+    policy = keras.config.dtype_policy()
+    keras.backend.clear_session(free_memory=False)  # which forgets the policy, too
+    keras.config.set_dtype_policy(policy)
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    model = tuner._build_hypermodel(hp)
+    if not isinstance(model, keras.Model):
+        raise keras_tuner.errors.FatalTypeError(
+            "The model-building function must return a compiled keras.Model. "
+            f"Received: {model!r} of type {type(model).__name__}."
+        )
+    return model

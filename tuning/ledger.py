@@ -1,7 +1,5 @@
 """What became of every candidate: written once when it ends, and read back from the store."""
 
-import math
-
 from optuna.trial import TrialState
 
 from tuning.objectives import FACTS
@@ -155,15 +153,13 @@ def make_record(trial, became, reason, facts, seconds, objectives):
         objectives: List of `keras_tuner.Objective`.
     """
     state = trial.get_state()
-    metrics = {name: history.get_last_value() for name, history in trial.metrics.metrics.items()}
-    finite = [name for name, value in metrics.items() if math.isfinite(value)]  # NaN is no JSON
-    state["metrics"]["metrics"] = {k: state["metrics"]["metrics"][k] for k in finite}
     state["score"] = None if trial.score is None else float(trial.score)
+    values = {name: history.get_last_value() for name, history in trial.metrics.metrics.items()}
     return {
         "outcome": became,
         "reason": reason,
         "facts": facts,
-        "values": {o.name: float(metrics[o.name]) for o in objectives if o.name in finite},
+        "values": {o.name: float(values[o.name]) for o in objectives if o.name in values},
         "seconds": round(seconds, 3),
         "trial": state,
     }

@@ -161,7 +161,7 @@ class OptunaOracle(keras_tuner.Oracle):
             self.failures = 0
         else:
             trial.status = "FAILED"
-            self.end(trial, "failed", trial.message)
+            self.end(trial, "failed", last_line(trial.message))
             self.failures += 1
         self.end_order.append(trial.trial_id)
         if self.failures >= self.max_consecutive_failed_trials:
@@ -229,3 +229,8 @@ class OptunaOracle(keras_tuner.Oracle):
 def stopped():
     """Return the trial that tells KerasTuner to end the search."""
     return Trial(keras_tuner.HyperParameters(), "none", "STOPPED")
+
+
+def last_line(message):
+    """Return what a traceback says in the end."""
+    return (message or "unknown").strip().splitlines()[-1]

@@ -1,5 +1,7 @@
 """One line a trial, so that a search can be watched."""
 
+import contextlib
+import logging
 import time
 
 from tuning.answers import pareto_front, value
@@ -68,10 +70,24 @@ class Progress:
             )
 
 
-def short(reason, most=100):
-    """Return the last line of a traceback, cut."""
-    lines = (reason or "").strip().splitlines() or ["unknown"]
-    return lines[-1] if len(lines[-1]) <= most else lines[-1][: most - 1] + "…"
+@contextlib.contextmanager
+def quiet():
+    """Keep TensorFlow from warning that every new model is traced anew, as it must be."""
+
+    def wanted(record):
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(wanted)
+
+
+def short(text, most=100):
+    """Return a text, cut where it is long."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def number(value):

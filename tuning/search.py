@@ -1,16 +1,17 @@
 """The search: a KerasTuner tuner whose answer is a Pareto front within a budget."""
 
+import math
 import os
 import traceback
 
 import keras_tuner
-from keras_tuner.src.distribute import utils as distribute
 
 from tuning import answers, results
 from tuning.budget import Budget
-from tuning.gate import Gate
+from tuning.gate import Gate, fresh_model
 from tuning.oracle import OptunaOracle
-from tuning.progress import Progress
+from tuning.progress import Progress, quiet
+from tuning.settings import check_settings
 from tuning.tensorboard import has_tensorboard
 
 
@@ -77,7 +78,14 @@ class ParetoSearch(keras_tuner.Tuner):
         overwrite=False,
         **kwargs,
     ):
-        _check(max_trials, seed, budget, max_consecutive_failed_trials, max_consecutive_refused)
+        check_settings(
+            seed,
+            budget,
+            kwargs,
+            max_trials=max_trials,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+            max_consecutive_refused=max_consecutive_refused,
+        )
         self.budget, self.seed = budget or Budget(), seed
         oracle = OptunaOracle(objectives, max_trials, sampler, seed, max_consecutive_failed_trials)
         super().__init__(
@@ -107,7 +115,8 @@ class ParetoSearch(keras_tuner.Tuner):
         self.progress.begin()
         self.gate.reset()
         try:
-            super().search(*args, verbose=2 if verbose > 1 else 0, **kwargs)
+            with quiet():
+                super().search(*args, verbose=2 if verbose > 1 else 0, **kwargs)
         except BaseException as error:
             self.oracle.give_back()
             if isinstance(error, KeyboardInterrupt):
@@ -202,7 +211,7 @@ class ParetoSearch(keras_tuner.Tuner):
 
     def _try_build(self, hp):
         model = self.gate.take(hp)
-        return super()._try_build(hp) if model is None else model
+        return fresh_model(self, hp) if model is None else model
 
     def _try_run_and_update_trial(self, trial, *args, **kwargs):
         try:
@@ -218,20 +227,6 @@ class ParetoSearch(keras_tuner.Tuner):
         metrics, epoch = results.metrics_of(found, self.oracle.objective)
         facts = self.oracle.running[trial.trial_id].facts
         metrics |= {name: fact for name, fact in facts.items() if fact is not None}
-        self.oracle.update_trial(trial.trial_id, metrics, step=epoch)
+        finite = {name: metric for name, metric in metrics.items() if math.isfinite(metric)}
+        self.oracle.update_trial(trial.trial_id, finite, step=epoch)
         results.check_objectives(metrics, self.oracle.objectives)
-
-
-def _check(max_trials, seed, budget, *counts):
-    for name, count in (("max_trials", max_trials), ("a limit in a row", min(counts))):
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(f"`{name}` must be a whole number above zero. Received: {count!r}.")
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
-        raise ValueError(f"`seed` must be None or a whole number from 0. Received: {seed!r}.")
-    if budget is not None and not isinstance(budget, Budget):
-        raise ValueError(f"`budget` must be a tuning.Budget or None. Received: {budget!r}.")
-    if distribute.has_chief_oracle():
-        raise ValueError(
-            "ParetoSearch needs no chief: its store is shared. Received: the environment "
-            "variable KERASTUNER_ORACLE_IP. Unset it."
-        )

@@ -1,0 +1,73 @@
+"""Recipes of training: a schedule and an optimizer that need one number, the steps."""
+
+import keras
+
+NOT_DECAYED = ("bias", "beta", "gamma", "scale")  # names of biases and of what norms learn
+
+
+def cosine_warmup(steps, peak=1e-3, warmup=0.05, final=0.0):
+    """Return a learning rate that rises in a line, then falls along half a cosine.
+
+    Args:
+        steps: Number of training steps, warm-up included: epochs times batches an epoch.
+        peak: Highest learning rate, reached at the end of the warm-up.
+        warmup: Steps of the warm-up, or their share of `steps` if below 1.
+        final: Learning rate from step `steps` on.
+
+    Raises:
+        ValueError: If a number is out of range.
+
+    Reference: [Loshchilov and Hutter, 2016](https://arxiv.org/abs/1608.03983);
+    [Goyal et al., 2017](https://arxiv.org/abs/1706.02677) for the warm-up
+
+    >>> rate = cosine_warmup(steps=100, peak=0.5, warmup=10)
+    >>> [round(float(rate(step)), 2) for step in (0, 10, 55, 100)]
+    [0.05, 0.5, 0.25, 0.0]
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise ValueError(f"`steps` must be a whole number above zero. Received: steps={steps!r}.")
+    if not peak > 0 or not 0 <= final <= peak:
+        raise ValueError(
+            "`peak` must be above 0 and `final` between 0 and it. "
+            f"Received: peak={peak!r}, final={final!r}."
+        )
+    if not 0 <= warmup < steps:
+        raise ValueError(
+            "`warmup` must be a share from 0 to below 1, or a number of steps below `steps`. "
+            f"Received: warmup={warmup!r}, steps={steps!r}."
+        )
+    rising = round(warmup * steps) if warmup < 1 else int(warmup)
+    rising = min(rising, steps - 1)
+    rise = {}
+    if rising:
+        # The first step already moves: with a rate of 0 its gradient would be lost.
+        rise = {"warmup_target": peak, "warmup_steps": rising}
+    return keras.optimizers.schedules.CosineDecay(
+        peak / rising if rising else peak, steps - rising, alpha=final / peak, **rise
+    )
+
+
+def adamw(steps, peak=1e-3, *, weight_decay=0.01, warmup=0.05, final=0.0, clip=1.0):
+    """Return AdamW with a cosine schedule, which decays no bias and no norm.
+
+    Keras does not store which weights are left out: a model that was saved and loaded trains on
+    with all of them decayed, unless it is compiled again.
+
+    Args:
+        steps: Number of training steps: epochs times batches an epoch. `None` for a constant
+            rate, `peak`.
+        peak: Highest learning rate.
+        weight_decay: Share of each weight taken off a step, times the learning rate.
+        warmup: Steps of the warm-up, or their share of `steps` if below 1.
+        final: Learning rate of the last step.
+        clip: Largest norm of all gradients together, `None` for any.
+
+    Reference: [Loshchilov and Hutter, 2017](https://arxiv.org/abs/1711.05101)
+
+    >>> adamw(steps=100, peak=3e-3).weight_decay
+    0.01
+    """
+    rate = peak if steps is None else cosine_warmup(steps, peak, warmup, final)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, global_clipnorm=clip)
+    optimizer.exclude_from_weight_decay(var_names=[f"^{name}$" for name in NOT_DECAYED])
+    return optimizer

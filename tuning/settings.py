@@ -1,0 +1,35 @@
+"""What a search is given, checked before anything is written."""
+
+import os
+
+from tuning.budget import Budget
+
+
+def check_settings(seed, budget, further, **counts):
+    """Raise where an argument of `ParetoSearch` is wrong.
+
+    Args:
+        seed: Its seed.
+        budget: Its budget.
+        further: Arguments for KerasTuner.
+        **counts: Arguments that must be whole numbers above zero.
+    """
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(
+                f"`{name}` must be a whole number above zero. Received: {name}={count!r}."
+            )
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise ValueError(f"`seed` must be None or a whole number from 0. Received: seed={seed!r}.")
+    if budget is not None and not isinstance(budget, Budget):
+        raise ValueError(f"`budget` must be a tuning.Budget or None. Received: budget={budget!r}.")
+    if further.get("max_model_size"):
+        raise ValueError(
+            "A limit on the size is a budget. Received: max_model_size="
+            f"{further['max_model_size']!r}. Write budget=tuning.Budget(params=…)."
+        )
+    if "KERASTUNER_ORACLE_IP" in os.environ:
+        raise ValueError(
+            "ParetoSearch needs no chief. Received: the environment variable "
+            "KERASTUNER_ORACLE_IP. Unset it."
+        )
