@@ -6,32 +6,9 @@ import keras
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-CLASSES = {
-    "cifar10": [
-        "airplane",
-        "automobile",
-        "bird",
-        "cat",
-        "deer",
-        "dog",
-        "frog",
-        "horse",
-        "ship",
-        "truck",
-    ],
-    "fashion_mnist": [
-        "T-shirt",
-        "trouser",
-        "pullover",
-        "dress",
-        "coat",
-        "sandal",
-        "shirt",
-        "sneaker",
-        "bag",
-        "boot",
-    ],
-}
+CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+FASHION = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag"]
+CLASSES = {"cifar10": CIFAR10, "fashion_mnist": [*FASHION, "boot"]}
 
 
 def load(source, side=64, limit=None, seed=0):

@@ -220,4 +220,31 @@ CASES = [
         (2, 7, 4),
         [{"rate": 1.0}, {"rate": -0.1}],
     ),
+    Case(
+        heads.ClassificationHead,
+        {"num_classes": 5, "label_smoothing": 0.1, "class_weights": [1.0, 2.0, 1.0, 1.0, 0.5]},
+        (2, 4, 5, 6),
+        (2, 5),
+        [
+            {"num_classes": 0},
+            {"num_classes": 1},
+            {"num_classes": 3, "class_weights": [1.0, 1.0]},
+            {"num_classes": 3, "label_smoothing": 1.0},
+            {"num_classes": 3, "focal_gamma": -1.0},
+            {"num_classes": 3, "multi_label": True, "one_hot": True},
+        ],
+    ),
+    Case(
+        heads.ClassificationHead,
+        {"num_classes": 3, "multi_label": True, "dropout": 0.2},
+        (2, 7, 6),
+        (2, 3),
+    ),
+    Case(
+        heads.RegressionHead,
+        {"units": 2, "loss": "huber", "mean": [1.0, 2.0], "std": 3.0},
+        (2, 4, 5, 6),
+        (2, 2),
+        [{"units": 0}, {"loss": "nonsense"}, {"std": 0.0}, {"units": 2, "mean": [1.0]}],
+    ),
 ]

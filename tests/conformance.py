@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests import readme
 from tests.cases import CASES, PUBLIC
 
 ROOT = Path(__file__).parent.parent
@@ -21,7 +22,6 @@ OWN_COLUMN = {
     "test_dtype_policy_reaches_every_sublayer": "mixed precision",
     "test_save_and_load_give_the_same_outputs": "save/load",
 }
-START, END = "<!-- conformance: make conformance -->", "<!-- end of conformance -->"
 
 
 def run(backend):
@@ -92,18 +92,10 @@ def render(rows, footnotes):
     return "\n".join(lines).strip() + "\n"
 
 
-def write_between(path, text):
-    """Replace what stands between the two marks of a file."""
-    content = path.read_text()
-    before, rest = content.split(START)
-    after = rest.split(END)[1]
-    path.write_text(f"{before}{START}\n{text}{END}{after}")
-
-
 def main():
     text = render(*table(run("tensorflow"), run("jax")))
     TABLE.write_text(text)
-    write_between(ROOT / "README.md", text)
+    readme.write("conformance", text)
     print(text)
     print(f"Written to {TABLE.relative_to(ROOT)} and README.md.")
     return "**no**" in text or "?" in text

@@ -1,12 +1,12 @@
-"""The committed table is that of today's public layers, and the README shows it."""
+"""The committed tables are those of today's public layers, and the README shows them."""
 
 import re
-from pathlib import Path
 
+import pytest
+
+from tests import readme
 from tests.cases import CASES, PUBLIC
-from tests.conformance import COLUMNS, END, START, TABLE, render, table
-
-README = Path(__file__).parent.parent / "README.md"
+from tests.conformance import COLUMNS, TABLE, render, table
 
 
 def test_rows_are_the_public_layers():
@@ -19,8 +19,13 @@ def test_rows_are_the_public_layers():
 
 
 def test_the_readme_shows_the_table():
-    shown = README.read_text().split(START)[1].split(END)[0]
-    assert shown.strip() == TABLE.read_text().strip()
+    assert readme.section("conformance").strip() == TABLE.read_text().strip()
+
+
+@pytest.mark.parametrize("name", ["blocks", "backbones", "heads", "precisions"])
+def test_the_readme_is_made_of_the_code(name):
+    """If this fails: python -m tests.readme."""
+    assert readme.section(name) == readme.tables()[name]
 
 
 def test_exceptions_are_shown_with_their_reasons():

@@ -21,7 +21,7 @@ LIBRARIES = {
     "backbones": {"keras", "numpy"},
     "heads": {"keras", "numpy"},
     "export": {"keras", "numpy"},
-    "tuning": {"keras", "numpy", "keras_tuner", "optuna", "tqdm"},
+    "tuning": {"keras", "numpy", "keras_tuner", "optuna", "sqlalchemy"},  # Optuna brings the last
 }
 INSIDE_FUNCTIONS = {
     "heads": {"tensorflow", "jax", "sklearn"},
