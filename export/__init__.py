@@ -5,6 +5,7 @@ from export.errors import ExportError, ParityError
 from export.measure import Measurement, measure
 from export.parity import TOLERANCES, Parity
 from export.reference import verify
+from export.report import describe
 from export.tflite import to_tflite
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Parity",
     "ParityError",
     "TOLERANCES",
+    "describe",
     "measure",
     "to_tflite",
     "verify",

@@ -55,34 +55,42 @@ def explain(message, model):
         place = LOCATION.search(message)
         layer = layer_at(place[2], model) if place else None
         return ExportError(
-            f"The model does not convert{_at(layer)}. Received: {_first_line(message)}", layer=layer
+            f"The model does not convert{_at(layer)}. Received: {_first_line(message)}",
+            layer=layer,
+            details=message,
         )
     layers = {op: layer_at(scope, model) for op, scope in found.items()}
+    if any(layers.values()):  # what stands in none makes the tables of one that does
+        layers = {op: layer for op, layer in layers.items() if layer}
     faults = "; ".join(
         f"{op}{_at(layer)}" + (f" (instead: {INSTEAD[op]})" if op in INSTEAD else "")
         for op, layer in layers.items()
     )
     op, layer = next(iter(layers.items()))
     return ExportError(
-        f"A file holds built-in LiteRT operations only. Received: {faults}.", layer=layer, op=op
+        f"A file holds built-in LiteRT operations only. Received: {faults}.",
+        layer=layer,
+        op=op,
+        details=message,
     )
 
 
 def explain_trace(error, model):
     """Return the `ExportError` for an exception from calling `model` while it was traced."""
-    text = re.sub(r"\x1b\[\d+m", "", str(error))
+    text = str(error)
     kind = re.search(r"calling (\w+)\.call\(\)", text)
-    inner = re.search(r"\n\s*\n(.+?)\n\s*\n", text, re.DOTALL)
-    layer = next(
-        (x.name for x in model._flatten_layers() if kind and type(x).__name__ == kind[1]), None
-    )
+    bold = re.search(r"\x1b\[1m(.+?)\x1b\[0m", text, re.DOTALL)  # how Keras prints the cause
+    names = [x.name for x in model._flatten_layers() if kind and type(x).__name__ == kind[1]]
+    layer = names[0] if len(names) == 1 else None
+    where = _at(layer) or (f" in a layer of type {kind[1]}" if kind else "")
     advice = ""
     if "lash attention" in text:
         advice = " Build the layer with flash_attention=False; its weights are the same."
     return ExportError(
-        f"The model cannot be called with a static batch on TensorFlow{_at(layer)}. Received: "
-        f"{(inner[1] if inner else _first_line(text)).strip()}{advice}",
+        f"The model must be callable on TensorFlow with a batch of one. Received{where}: "
+        f"{bold[1] if bold else _first_line(text)}{advice}",
         layer=layer,
+        details=text,
     )
 
 

@@ -44,7 +44,7 @@ def convert(model, precision="float32", samples=None, input_shape=None):
             )
         except WorkerError as error:
             _disk(error)
-            raise advice.explain(str(error), model) from error
+            raise advice.explain(str(error), model) from None  # pages; they are in `details`
         except WorkerCrash as error:
             raise ExportError(
                 "The converter's process died on this model. "
@@ -86,7 +86,7 @@ def _write_there(model, folder, input_shape):
         )
     except WorkerError as error:
         _disk(error)
-        raise advice.explain_trace(error, model) from error
+        raise advice.explain_trace(error, model) from None
     except WorkerCrash as error:
         raise ExportError(f"The model must load in a fresh process. Received: {error}") from error
     return reply["loops"]

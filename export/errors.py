@@ -7,12 +7,14 @@ class ExportError(ValueError):
     Attributes:
         layer: Name of the Keras layer in question, or `None`.
         op: Name of the operation that the file format lacks, or `None`.
+        details: What the converter said, in full, or `None`.
     """
 
-    def __init__(self, message, *, layer=None, op=None):
+    def __init__(self, message, *, layer=None, op=None, details=None):
         super().__init__(message)
         self.layer = layer
         self.op = op
+        self.details = details
 
 
 class ParityError(ExportError):

@@ -21,14 +21,17 @@ def write(model, folder, input_shape=None):
         for value in vars(layer).values()
         if isinstance(value, tf.lookup.StaticHashTable)
     ]
-    serve = tf.function(
-        lambda *tensors: signature.call(model, tensors),
-        input_signature=[
-            tf.TensorSpec(x.shape, x.dtype, name=x.name)
-            for x in signature.inputs_of(model, input_shape)
-        ],
-    ).get_concrete_function()
-    tf.saved_model.save(module, folder, signatures=serve)
-    graph = serve.graph.as_graph_def()
+    specs = [
+        tf.TensorSpec(x.shape, x.dtype, name=x.name)
+        for x in signature.inputs_of(model, input_shape)
+    ]
+
+    @tf.function(input_signature=specs)
+    def serve(*tensors):
+        return signature.call(model, tensors)
+
+    traced = serve.get_concrete_function()
+    tf.saved_model.save(module, folder, signatures=traced)
+    graph = traced.graph.as_graph_def()
     nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
     return [node.name for node in nodes if node.op in LOOPS]

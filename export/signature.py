@@ -119,6 +119,11 @@ def _static(name, x, given):
             f"`input_shape` must fit input {name!r} of shape {tuple(x.shape[1:])}, without the "
             f"batch axis. Received: {given!r}."
         )
+    if x.dtype == "string":
+        raise ExportError(
+            f"Text stays outside a file. Received: input {name!r} of type string. Begin the model "
+            "after the layer that makes numbers of it."
+        )
     if None in shape:
         raise ExportError(
             f"A file has fixed sizes. Received: input {name!r} of shape {shape}. Say which with "

@@ -1,0 +1,120 @@
+"""A page of facts and figures: one HTML file that needs nothing else."""
+
+from html import escape
+from numbers import Integral, Real
+
+from export import figures
+from export.files import aside, target
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8882; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 56rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.9rem; }
+th, td { padding: 0.25rem 0.75rem; border-bottom: 1px solid var(--line); text-align: left; }
+th { background: var(--soft); }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+svg { width: 100%; height: auto; display: block; }
+"""
+
+
+def describe(path, title, sections):
+    """Write a self-contained HTML page from plain data; nothing is fetched when it is read.
+
+    Args:
+        path: Where to write, ending in `.html`.
+        title: Title of the page.
+        sections: Dicts with `"kind"`, an optional `"title"`, and by kind:
+
+            - `"text"`: `text`, a string or a list of paragraphs.
+            - `"facts"`: `facts`, a dict of names to values.
+            - `"table"`: `columns` and `rows`.
+            - `"curves"`: `curves`, a dict of names to lists, one number an epoch; `val_loss`
+              is drawn with `loss`.
+            - `"confusion"`: `matrix` (a row a true class) and `labels`.
+            - `"scatter"`: `points`, dicts with `x`, `y` and optionally `group` and `label`;
+              `x_label`, `y_label`; `log_x=True` for a logarithmic axis.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: If a section is of no such kind or lacks what its kind needs.
+        ImportError: If there is a figure and no matplotlib.
+    """
+    path = target(path, ".html")
+    body = "\n".join(_section(section) for section in sections)
+    page = (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{escape(title)}</h1>\n{body}\n</body>\n</html>\n"
+    )
+    with aside(path) as [part]:
+        part.write_text(page, encoding="utf-8")
+    return path
+
+
+def _section(section):
+    kind = section.get("kind")
+    if kind not in KINDS:
+        raise ValueError(f"A section's `kind` must be one of {list(KINDS)}. Received: {kind!r}.")
+    write, needed = KINDS[kind]
+    missing = [key for key in needed if key not in section]
+    if missing:
+        raise ValueError(
+            f"A section of kind {kind!r} needs {list(needed)}. Received: {sorted(section)}."
+        )
+    heading = f"<h2>{escape(str(section['title']))}</h2>\n" if section.get("title") else ""
+    return f"<section>\n{heading}{write(section)}\n</section>"
+
+
+def _text(section):
+    text = section["text"]
+    paragraphs = [text] if isinstance(text, str) else text
+    return "\n".join(f"<p>{escape(str(paragraph))}</p>" for paragraph in paragraphs)
+
+
+def _facts(section):
+    rows = (
+        f'<tr><th scope="row">{escape(str(name))}</th>{_cell(value)}</tr>'
+        for name, value in section["facts"].items()
+    )
+    return f'<div class="wide"><table>{"".join(rows)}</table></div>'
+
+
+def _table(section):
+    columns = [str(column) for column in section["columns"]]
+    for row in section["rows"]:
+        if len(row) != len(columns):
+            raise ValueError(
+                f"A row must have a cell for each of the columns {columns}. Received: {row!r}."
+            )
+    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
+    rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in section["rows"])
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="wide">{table}</div>'
+
+
+def _cell(value):
+    if value is None:
+        return "<td>–</td>"
+    if isinstance(value, Real) and not isinstance(value, bool):
+        text = f"{value:,}" if isinstance(value, Integral) else f"{value:,.4g}"
+        return f'<td class="number">{text}</td>'
+    return f"<td>{escape(str(value))}</td>"
+
+
+def _figure(draw):
+    return lambda section: f"<figure>{draw(section)}</figure>"
+
+
+KINDS = {
+    "text": (_text, ("text",)),
+    "facts": (_facts, ("facts",)),
+    "table": (_table, ("columns", "rows")),
+    "curves": (_figure(figures.curves), ("curves",)),
+    "confusion": (_figure(figures.confusion), ("matrix", "labels")),
+    "scatter": (_figure(figures.scatter), ("points",)),
+}
