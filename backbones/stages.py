@@ -112,8 +112,7 @@ def _block_end(end, exits, maker):
         start += 1
     rest = chain[start:]
     widened = _match(rest, [ACTIVATIONS, NORMS, CONVS]) or _match(rest, [NORMS, CONVS])
-    strided = [node.operation for node in exits]
-    if widened and all(isinstance(op, DEPTHWISE) for op in strided):
+    if widened and all(_is_depthwise(node) for node in exits):
         before = rest[widened]
         if not isinstance(before.operation, ACTIVATIONS) and _pointwise(rest[widened - 1]):
             return before  # an inverted residual widens what came linear
@@ -130,6 +129,12 @@ def _match(chain, kinds):
         isinstance(node.operation, kind) for node, kind in zip(chain, kinds)
     )
     return len(kinds) if fits else 0
+
+
+def _is_depthwise(node):
+    operation = node.operation
+    one_each = getattr(operation, "groups", 1) == node.input_tensors[0].shape[-1] > 1
+    return isinstance(operation, DEPTHWISE) or one_each
 
 
 def _pointwise(node):
