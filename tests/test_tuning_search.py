@@ -205,7 +205,11 @@ def test_seed_zero_reproduces_training(trained, tmp_path):
 
 
 def test_without_a_seed_searches_differ(tmp_path):
-    found = [values(search(tmp_path / name, Wide(), max_trials=2)) for name in "ab"]
+    def build(hp):
+        hp.Float("rate", 0, 1)
+        return keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+
+    found = [values(search(tmp_path / name, WithBuild(build), max_trials=1)) for name in "ab"]
     assert found[0] != found[1]
 
 
@@ -264,31 +268,23 @@ def test_samplers_learn_from_refusals(tmp_path, sampler, state):
     assert all(t.trial_id not in {f"{n:05d}" for n in refused} for t in tuner.pareto_front())
 
 
-def test_tpe_wastes_fewer_candidates_than_chance(tmp_path):
-    refused = {}
+def test_tpe_wastes_fewer_candidates_than_chance(tmp_path, monkeypatch):
+    def facts(model, required):
+        return {"params": drawn[-1], "macs": 1}
+
+    def build(hp):
+        drawn.append(sum(hp.Int(f"width{i}", 1, 128) for i in range(3)))
+        return model
+
+    drawn, refused = [], {}
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    monkeypatch.setattr("tuning.gate.measure", facts)
     for sampler in ("tpe", "random"):
-        tuner = search(
-            tmp_path / sampler,
-            Wide(),
-            sampler=sampler,
-            seed=0,
-            max_trials=25,
-            budget=tuning.Budget(params=6000),
-        )
+        budget = tuning.Budget(params=130)  # a fifth of the space
+        kwargs = {"sampler": sampler, "seed": 0, "max_trials": 20, "budget": budget}
+        tuner = search(tmp_path / sampler, WithBuild(build), **kwargs)
         refused[sampler] = len(values(tuner, "refused"))
     assert refused["tpe"] < 0.7 * refused["random"]
-
-
-class Wide(Formula):
-    """A large space of which about a fifth keeps the budget."""
-
-    def build(self, hp):
-        sides = [hp.Int(f"width{i}", 1, 128) for i in range(3)]
-        layers = [keras.layers.Dense(side) for side in sides]
-        return keras.Sequential([keras.Input((16,)), *layers])
-
-    def fit(self, hp, model, *args, **kwargs):
-        return {"val_accuracy": hp["width0"] / 128}
 
 
 def test_a_budget_that_cannot_be_met_says_so(tmp_path):

@@ -2,7 +2,8 @@
 
 import keras
 
-NOT_DECAYED = ("bias", "beta", "gamma", "scale")  # names of biases and of what norms learn
+# Biases and what norms learn; TensorFlow matches against the whole path, others the name alone.
+NOT_DECAYED = r"(^|/)(bias|beta|gamma|scale)(:\d+)?$"
 
 
 def cosine_warmup(steps, peak=1e-3, warmup=0.05, final=0.0):
@@ -69,5 +70,5 @@ def adamw(steps, peak=1e-3, *, weight_decay=0.01, warmup=0.05, final=0.0, clip=1
     """
     rate = peak if steps is None else cosine_warmup(steps, peak, warmup, final)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, global_clipnorm=clip)
-    optimizer.exclude_from_weight_decay(var_names=[f"^{name}$" for name in NOT_DECAYED])
+    optimizer.exclude_from_weight_decay(var_names=[NOT_DECAYED])
     return optimizer

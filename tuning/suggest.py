@@ -1,7 +1,5 @@
 """Hyperparameters that are drawn the moment a model-building function asks for them."""
 
-import math
-
 import keras_tuner
 from keras_tuner.engine import hyperparameters as kinds
 
@@ -55,42 +53,35 @@ def optuna_name(hp):
     """
     conditions = [f"{c.name}={'|'.join(map(str, c.values))}" for c in hp.conditions]
     name = f"{hp.name}@{','.join(conditions)}" if conditions else hp.name
-    if isinstance(hp, kinds.Choice):
-        return name + "#" if _is_ordinal(hp) else name
-    if isinstance(hp, (kinds.Int, kinds.Float)):
-        if hp.sampling in ("log", "reverse_log") and hp.step is not None:
-            return name + "#"
-        if hp.sampling == "reverse_log":
-            return name + "%"
-    return name
+    return name + _form(hp)
 
 
 def suggest(trial, hp):
     """Ask an Optuna trial for the value of one KerasTuner hyperparameter."""
-    name = optuna_name(hp)
+    name, form = optuna_name(hp), _form(hp)
     if isinstance(hp, kinds.Fixed):
         return hp.value
     if isinstance(hp, kinds.Boolean):
         return trial.suggest_categorical(name, [False, True])
-    if isinstance(hp, kinds.Choice) and not name.endswith("#"):
-        return trial.suggest_categorical(name, list(hp.values))
-    if name.endswith("#"):
+    if form == "#":
         values = list(hp.values)
         value = values[trial.suggest_int(name, 0, len(values) - 1)]
         return round(value) if isinstance(hp, kinds.Int) else value  # a grid of powers is float
-    if name.endswith("%"):
+    if isinstance(hp, kinds.Choice):
+        return trial.suggest_categorical(name, list(hp.values))
+    if form == "%":
         return hp.prob_to_value(trial.suggest_float(name, 0.0, 1.0 - 1e-9))
-    low, high, step, log = hp.min_value, hp.max_value, hp.step, hp.sampling == "log"
-    if isinstance(hp, kinds.Int):
-        step = step or 1
-        high = low + (high - low) // step * step
-        return trial.suggest_int(name, low, high, step=1 if log else step, log=log)
-    if step is not None:
-        high = low + math.floor((high - low) / step + 1e-9) * step
-    return trial.suggest_float(name, low, high, step=step, log=log)
+    low, high, log = hp.min_value, hp.max_value, hp.sampling == "log"
+    if isinstance(hp, kinds.Float):
+        return trial.suggest_float(name, low, high, log=log)
+    step = 1 if log else hp.step
+    return trial.suggest_int(name, low, low + (high - low) // step * step, step=step, log=log)
 
 
-def _is_ordinal(choice):
-    """Whether the sampler should see an order: more than two numbers, sorted."""
-    values = list(choice.values)
-    return choice.ordered and len(values) > 2 and values == sorted(values)
+def _form(hp):
+    if isinstance(hp, kinds.Choice):  # an order is worth telling for more than two numbers
+        values = list(hp.values)
+        return "#" if hp.ordered and len(values) > 2 and values == sorted(values) else ""
+    if isinstance(hp, (kinds.Int, kinds.Float)) and hp.sampling != "linear":
+        return "#" if hp.step is not None else "%" if hp.sampling == "reverse_log" else ""
+    return "#" if isinstance(hp, kinds.Float) and hp.step is not None else ""
