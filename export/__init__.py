@@ -4,6 +4,7 @@ from export.bundle import Bundle
 from export.errors import ExportError, ParityError
 from export.measure import Measurement, measure
 from export.parity import TOLERANCES, Parity
+from export.predict import predict
 from export.reference import verify
 from export.report import describe
 from export.tflite import to_tflite
@@ -17,6 +18,7 @@ __all__ = [
     "TOLERANCES",
     "describe",
     "measure",
+    "predict",
     "to_tflite",
     "verify",
 ]
