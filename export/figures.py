@@ -6,8 +6,8 @@ import re
 import numpy as np
 
 INK = "#010203"  # stands for the page's own colour until the SVG is written
-MOST_NUMBERS = 16  # classes up to which a confusion matrix shows its counts
-MOST_LABELS = 40  # and its labels
+MOST_NUMBERS = 16  # classes or points up to which each is written out
+MOST_LABELS = 40  # classes that are named on an axis
 
 
 def curves(section):
@@ -65,7 +65,7 @@ def confusion(section):
 
 
 def scatter(section):
-    """Draw points, coloured by group; hovering over one shows its label."""
+    """Draw points, coloured by group, with their labels where the points are few."""
     points = section["points"]
     if not points:
         raise ValueError("`points` must hold at least one. Received: none.")
@@ -82,7 +82,7 @@ def scatter(section):
                 label=group or None,
             )
         for point in points:
-            if point.get("label") is not None and section.get("names", len(points) <= 12):
+            if point.get("label") is not None and len(points) <= MOST_NUMBERS:
                 axes.annotate(
                     str(point["label"]),
                     (point["x"], point["y"]),
@@ -93,7 +93,11 @@ def scatter(section):
         axes.set_xlabel(section.get("x_label", "x"))
         axes.set_ylabel(section.get("y_label", "y"))
         if section.get("log_x"):
+            from matplotlib.ticker import EngFormatter, NullFormatter
+
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(EngFormatter())  # 10 k, 1 M
+            axes.xaxis.set_minor_formatter(NullFormatter())
         if any(groups):
             axes.legend(frameon=False)
         return _svg(figure, section)

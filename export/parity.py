@@ -130,7 +130,7 @@ def _figures(name, reference, actual):
         where = [int(i) for i in np.argwhere(odd & ~same)[0]]
         text = f"{actual[tuple(where)]} instead of {reference[tuple(where)]} at {where}"
         return OutputParity(name, failures=(text,))
-    error = np.where(odd, 0.0, actual - np.where(odd, actual, reference))
+    error = np.where(odd, 0.0, actual) - np.where(odd, 0.0, reference)
     largest = np.abs(reference[~odd]).max(initial=0.0)
     signal, noise = np.square(reference[~odd]).sum(), np.square(error).sum()
     max_abs = float(np.abs(error).max(initial=0.0))

@@ -15,7 +15,8 @@ table { border-collapse: collapse; font-size: 0.9rem; }
 th, td { padding: 0.25rem 0.75rem; border-bottom: 1px solid var(--line); text-align: left; }
 th { background: var(--soft); }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
-svg { width: 100%; height: auto; display: block; }
+figure { margin: 0; overflow-x: auto; }
+svg { width: 100%; min-width: 26rem; height: auto; display: block; }
 """
 
 

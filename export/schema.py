@@ -1,5 +1,6 @@
 """What a `.tflite` file says of itself, read without running it."""
 
+import struct
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,13 @@ def read(path):
     content = Path(path).read_bytes()
     if not schema.Model.ModelBufferHasIdentifier(content, 0):
         raise ValueError(f"A .tflite file is needed. Received: path={str(path)!r}.")
-    model = schema.Model.GetRootAs(content, 0)
+    try:
+        return _facts(schema, schema.Model.GetRootAs(content, 0))
+    except (TypeError, IndexError, KeyError, ValueError, struct.error) as error:
+        raise ValueError(f"The .tflite file is damaged. Received: path={str(path)!r}.") from error
+
+
+def _facts(schema, model):
     graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
     names = _names(schema.BuiltinOperator)
     codes = [_op_name(model.OperatorCodes(i), names) for i in range(model.OperatorCodesLength())]
