@@ -112,22 +112,22 @@ class ClassificationHead(Head):
                 ones, `(batch, num_classes)`.
         """
         classes, multi_label = self.targets.num_classes, self.targets.multi_label
+        if threshold is not None and not multi_label and classes > 2:
+            raise ValueError(
+                "A threshold needs two classes or multi_label=True. "
+                f"Received: threshold={threshold!r} for {classes} exclusive classes, of which "
+                "the most probable one is the answer."
+            )
         if threshold is not None:
-            if not multi_label and classes > 2:
-                raise ValueError(
-                    "A threshold needs two classes or multi_label=True. "
-                    f"Received: threshold={threshold!r} for {classes} exclusive classes, of "
-                    "which the answer is the most probable one."
-                )
+            values = np.asarray(threshold)
             shapes = [(), (classes,)] if multi_label else [()]
-            if np.shape(threshold) not in shapes or not np.all(
-                (np.asarray(threshold) >= 0) & (np.asarray(threshold) <= 1)
-            ):
+            numbers = values.dtype.kind in "iuf" and values.shape in shapes
+            if not numbers or not np.all((values >= 0) & (values <= 1)):
                 raise ValueError(
                     "`threshold` must be a probability, or in multi-label one for each class. "
                     f"Received: threshold={threshold!r}."
                 )
-            threshold = np.asarray(threshold, "float64").tolist()
+            threshold = values.astype("float64").tolist()
         return ClassDecoder(multi_label, threshold, dtype="float32", name=f"{self.name}_decoder")
 
     def check(self, targets):

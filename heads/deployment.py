@@ -35,17 +35,11 @@ def deploy(model, **options):
     """
     graph = functional_graph(model)
     answers = _answers(graph, _sort_options(heads_of(model), options))
-    if answers_by_name(model):
-        named = {
-            name if key is None else f"{name}_{key}": x
-            for name, answer in answers.items()
-            for key, x in (answer.items() if len(answer) > 1 else [(None, *answer.values())])
-        }
-        outputs = _call_outputs(named, model)
-    else:
-        outputs = _call_outputs(*answers.values(), model)
-        if len(outputs) == 1:
-            (outputs,) = outputs.values()
+    by_name = answers_by_name(model)
+    named = _flat(answers) if by_name else next(iter(answers.values()))
+    outputs = _call_outputs(named, {layer.name for layer in model.layers})
+    if not by_name and len(outputs) == 1:
+        (outputs,) = outputs.values()
     return keras.Model(graph._inputs_struct, outputs, name=model.name)
 
 
@@ -66,9 +60,17 @@ def _answers(graph, options):
     return answers
 
 
-def _call_outputs(outputs, model):
+def _flat(answers):
+    """Return the answers of several heads as one dict."""
+    flat = {}
+    for name, answer in answers.items():
+        for key, x in answer.items():
+            flat[name if len(answer) == 1 else f"{name}_{key}"] = x
+    return flat
+
+
+def _call_outputs(outputs, taken):
     """Return the outputs, each made by a layer that is called as it is, for files and reports."""
-    taken = {layer.name for layer in model.layers}
     named = {}
     for key, x in outputs.items():
         name = key

@@ -149,7 +149,7 @@ def _check_heads(head):
 def _features(graph):
     outputs = graph._outputs_struct
     if isinstance(outputs, keras.KerasTensor):
-        return {"the only one": outputs}
+        return {"": outputs}
     if isinstance(outputs, dict) and outputs:
         return outputs
     raise ValueError(
@@ -165,15 +165,16 @@ def _choose(features, head):
     missing = [level for level in head.levels if level not in features]
     if missing:
         raise ValueError(
-            f"{type(head).__name__} takes the levels {', '.join(head.levels)}. Received: a "
-            f"backbone with the levels {', '.join(features)}; {', '.join(missing)} not among them."
+            f"{type(head).__name__} takes the levels {', '.join(head.levels)}, but there is no "
+            f"{', '.join(missing)}. Received: a backbone that gives "
+            f"{', '.join(features) or 'one tensor; backbones.pyramid finds its levels'}."
         )
     return {level: features[level] for level in head.levels}
 
 
 def _coarsest(features):
     """Return the level with the fewest positions: the lowest rank, then the largest stride."""
-    strides = {x: int(x[1:]) if x[0] == "P" and x[1:].isdigit() else 0 for x in features}
+    strides = {x: int(x[1:]) if x[:1] == "P" and x[1:].isdigit() else 0 for x in features}
     order = sorted(features, key=lambda level: (len(features[level].shape), -strides[level]))
     ties = [
         level

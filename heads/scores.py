@@ -134,15 +134,15 @@ class MacroScore(_ClassMetric):
 class MacroAUC(_ClassMetric):
     """Area under the ROC curve of each class against the rest, averaged over the classes.
 
-    Scores are counted in buckets of equal width on the scale of log-odds, where the
-    probabilities of a sure model stay apart; within a bucket they are ties. A class without
-    rows, or with nothing else, is left out of the mean; if all are, the result is 0.
+    Scores are counted in buckets of log-odds, where the probabilities of a sure model stay
+    apart; within a bucket they are ties. A class without rows, or with nothing else, is left
+    out of the mean; if all are, the result is 0.
 
     Shape: targets as `one_hot` and `multi_label` say; logits `(batch, num_classes)`.
 
     Args:
         num_classes: Number of classes.
-        buckets: Number of buckets between log-odds of -16 and 16; memory is twice as many
+        buckets: Number of buckets, narrower towards even odds; memory is twice as many
             numbers a class.
         one_hot: Whether targets are one-hot rows and not class ids.
         multi_label: Whether a row may have several labels.
@@ -163,8 +163,8 @@ class MacroAUC(_ClassMetric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         targets, logits, weights = self.read(y_true, y_pred, sample_weight)
-        scores = logits if self.targets.multi_label else log_odds(logits)
-        places = (ops.clip(ops.nan_to_num(scores), -LIMIT, LIMIT) + LIMIT) / (2 * LIMIT)
+        scores = ops.nan_to_num(logits if self.targets.multi_label else log_odds(logits))
+        places = (1 + scores / (ops.abs(scores) + MIDDLE)) / 2
         places = ops.minimum(ops.cast(places * self.buckets, "int32"), self.buckets - 1)
         places += self.buckets * ops.arange(self.targets.num_classes, dtype="int32")
         for counts, rows in ((self.positives, targets), (self.negatives, 1 - targets)):
@@ -189,10 +189,13 @@ class MacroAUC(_ClassMetric):
         return {**super().get_config(), "buckets": self.buckets}
 
 
-LIMIT = 16.0  # log-odds; float32 tells no probability nearer to 1
+MIDDLE = 4.0  # half of the buckets lie between these log-odds: probabilities 0.018 and 0.982
 
 
 def log_odds(logits):
     """Return the log-odds of each class against the rest together."""
-    log_p = ops.log_softmax(logits, axis=-1)
-    return log_p - ops.log(ops.maximum(-ops.expm1(log_p), math.exp(-LIMIT)))
+    largest = ops.one_hot(ops.argmax(logits, axis=-1), logits.shape[-1], dtype="bool")
+    p = ops.where(largest, 0.5, ops.softmax(logits, axis=-1))
+    # Of the largest class 1 - p is lost in float32: its rest is added up without it.
+    rest = ops.logsumexp(ops.where(largest, -math.inf, logits), axis=-1, keepdims=True)
+    return ops.where(largest, logits - rest, ops.log_softmax(logits, axis=-1) - ops.log1p(-p))

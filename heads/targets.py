@@ -63,30 +63,50 @@ def _pair(targets, head):
 def _read(data, batches):
     """Return the targets, problems with the number of rows, and whether that is all data."""
     if isinstance(data, dict) or hasattr(data, "shape") or _is_list_of_numbers(data):
-        return _arrays(data), [], True
-    read, complete = [data], True
-    if not isinstance(data, tuple):
-        if isinstance(data, keras.utils.PyDataset):  # has no end of its own
-            data = map(data.__getitem__, range(data.num_batches or batches))
-        if not hasattr(data, "__iter__"):
-            raise ValueError(
-                "`data` must be (inputs, targets), targets, or an iterable of batches. "
-                f"Received: {type(data).__name__}."
-            )
-        iterator = iter(data)
-        read = list(itertools.islice(iterator, batches))
-        complete = next(iterator, None) is None
-    if not read:
+        return as_arrays(data), [], True
+    iterator = batches_of(data)
+    parts = [_split(batch, i) for i, batch in enumerate(itertools.islice(iterator, batches))]
+    if not parts:
         raise ValueError("There must be at least one batch. Received: none.")
-    parts = [_split(batch, i) for i, batch in enumerate(read)]
     problems = [problem for _, problem in parts if problem]
     targets = [y for y, _ in parts]
-    if len({str(tree.map_structure(lambda y: y.shape[1:], y)) for y in targets}) > 1:
+    shapes = sorted(
+        {str(tree.map_structure(lambda y: ("batch", *y.shape[1:]), y)) for y in targets}
+    )
+    if len(shapes) > 1:
         raise ValueError(
-            "Targets of all batches must have one shape. Received: "
-            f"{sorted({str(tree.map_structure(np.shape, y)) for y in targets})[:3]}."
+            f"Targets of all batches must have one shape. Received: {' and '.join(shapes[:3])}."
         )
+    complete = next(iterator, None) is None
     return tree.map_structure(lambda *y: np.concatenate(y), *targets), problems[:1], complete
+
+
+def batches_of(data):
+    """Return an iterator over batches: over the one batch that a tuple is, or over a data set."""
+    if isinstance(data, tuple):
+        return iter([data])
+    if isinstance(data, keras.utils.PyDataset):  # iterating over it has no end
+        count = data.num_batches
+        return map(data.__getitem__, itertools.count() if count is None else range(count))
+    if not hasattr(data, "__iter__"):
+        raise ValueError(
+            "`data` must be (inputs, targets), or an iterable of such batches. "
+            f"Received: {type(data).__name__}."
+        )
+    return iter(data)
+
+
+def as_arrays(y):
+    """Return targets as NumPy arrays, of the same structure of dicts."""
+    if isinstance(y, dict):
+        return {key: as_arrays(value) for key, value in y.items()}
+    try:
+        y = keras.ops.convert_to_numpy(y) if keras.ops.is_tensor(y) else np.asarray(y)
+    except ValueError as error:
+        raise ValueError(
+            f"Targets must be an array of numbers. Received: {type(y).__name__}: {error}"
+        ) from error
+    return np.atleast_1d(y)
 
 
 def _split(batch, index):
@@ -97,10 +117,10 @@ def _split(batch, index):
             "A batch must be (inputs, targets) or (inputs, targets, weights). "
             f"Received: {type(batch).__name__}{count} as batch {index}."
         )
-    targets = _arrays(batch[1])
+    targets = as_arrays(batch[1])
     for y in tree.flatten(targets):
         for x in tree.flatten(batch[0]):
-            if np.ndim(y) and hasattr(x, "shape") and x.shape[0] != len(y):
+            if hasattr(x, "shape") and x.shape[0] != len(y):
                 return targets, (
                     "Each input must have one target. "
                     f"Received: {x.shape[0]} inputs and {len(y)} targets in batch {index}."
@@ -109,15 +129,8 @@ def _split(batch, index):
 
 
 def _is_list_of_numbers(data):
-    return isinstance(data, list) and not (
-        data
-        and isinstance(data[0], (tuple, list))
-        and (len(data[0]) in (2, 3) and hasattr(data[0][0], "shape"))
-    )
-
-
-def _arrays(y):
-    if isinstance(y, dict):
-        return {key: _arrays(value) for key, value in y.items()}
-    y = keras.ops.convert_to_numpy(y) if keras.ops.is_tensor(y) else np.asarray(y)
-    return np.atleast_1d(y)
+    """Whether a list is targets, and not batches, whose first members have shapes."""
+    if not isinstance(data, list):
+        return False
+    first = data[0] if data else 0
+    return not (isinstance(first, (tuple, list)) and first and hasattr(first[0], "shape"))

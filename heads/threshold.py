@@ -1,5 +1,6 @@
 """A threshold chosen on validation data."""
 
+import functools
 import warnings
 
 import keras
@@ -7,7 +8,8 @@ import numpy as np
 from keras import tree
 
 from heads.deployment import deploy
-from heads.graph import answers_by_name, heads_of
+from heads.graph import heads_of
+from heads.targets import as_arrays, batches_of
 
 
 def _f1(hits, alarms, positives, total):
@@ -102,8 +104,9 @@ def _columns(probabilities, targets, multi_label):
                 "A threshold needs two classes or multi-label targets. Received: "
                 f"probabilities of shape {probabilities.shape} and targets of {targets.shape}."
             )
-        probabilities = probabilities.reshape(len(probabilities), -1)[:, -1:]
-        targets = targets.reshape(len(targets), -1)[:, -1:]
+        probabilities, targets = (
+            x[:, None] if x.ndim == 1 else x[:, -1:] for x in (probabilities, targets)
+        )
     if (
         probabilities.shape != targets.shape
         or not len(targets)
@@ -130,15 +133,9 @@ def _head_of(model):
 def _predict(model, data):
     """Return a model's probabilities and the targets, in one order."""
     answer = deploy(model)
-    batches = [data] if isinstance(data, tuple) else data
-    rows = []
-    for x, y, *_ in batches:
-        p = answer.predict(x, verbose=0)
-        rows.append((next(iter(p.values())) if answers_by_name(model) else p, _numpy(y)))
-    probabilities, targets = zip(*rows)
-    return np.concatenate(probabilities), np.concatenate(targets)
-
-
-def _numpy(y):
-    (y,) = tree.flatten(y)
-    return keras.ops.convert_to_numpy(y)
+    predict = answer.predict_on_batch
+    if isinstance(data, tuple):
+        predict = functools.partial(answer.predict, verbose=0)
+    rows = [(predict(x), as_arrays(y)) for x, y, *_ in batches_of(data)]
+    flat = [[tree.flatten(part)[0] for part in row] for row in rows]
+    return tuple(np.concatenate(part) for part in zip(*flat))
