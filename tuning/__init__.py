@@ -1,6 +1,7 @@
 """Tuning: choosing a model, and training it."""
 
 from tuning.budget import Budget
+from tuning.image_space import image_space
 from tuning.recipes import adamw, cosine_warmup
 from tuning.search import ParetoSearch
 from tuning.tables import choose
@@ -12,5 +13,6 @@ __all__ = [
     "adamw",
     "choose",
     "cosine_warmup",
+    "image_space",
     "without_tensorboard",
 ]

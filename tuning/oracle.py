@@ -1,5 +1,6 @@
 """KerasTuner's oracle with Optuna as its engine and its only store."""
 
+import copy
 import dataclasses
 import random
 import time
@@ -11,7 +12,7 @@ from optuna.trial import TrialState
 
 from tuning import samplers, store, suggest
 from tuning.answers import rank
-from tuning.ledger import Ledger, make_record
+from tuning.ledger import Ledger, make_record, outcome
 from tuning.objectives import FACTS, make_objectives
 
 
@@ -52,7 +53,7 @@ class OptunaOracle(keras_tuner.Oracle):
         self.pruned = samplers.learns_from_pruned(samplers.make_sampler(sampler, 0, max_trials))
         # KerasTuner takes the seed 0 for none.
         self.seed = random.SystemRandom().randrange(2**31) if seed is None else seed
-        self.ledger = None
+        self.ledger, self.read = None, set()
         self.running, self.offered, self.failures = {}, None, 0
 
     @property
@@ -199,13 +200,16 @@ class OptunaOracle(keras_tuner.Oracle):
     def reload(self):
         """Read what this and other workers have finished."""
         for frozen in self.ledger.all():
-            record = frozen.user_attrs.get("record", {"outcome": "none"})
-            known = f"{frozen.number:05d}" in self.trials
-            if known or record["outcome"] not in ("completed", "failed", "refused"):
+            became = outcome(frozen)
+            if frozen.number in self.read or became not in ("completed", "failed", "refused"):
                 continue
-            trial = Trial.from_state(record["trial"])
+            self.read.add(frozen.number)
+            if "record" not in frozen.user_attrs:
+                continue
+            # Reading a state changes it.
+            trial = Trial.from_state(copy.deepcopy(frozen.user_attrs["record"]["trial"]))
             self.update_space(trial.hyperparameters)
-            if record["outcome"] != "refused":
+            if became != "refused" and trial.trial_id not in self.trials:
                 self.trials[trial.trial_id] = trial
                 self.start_order.append(trial.trial_id)
                 self.end_order.append(trial.trial_id)

@@ -58,7 +58,7 @@ def _choose(hp, name, offered):
         return hp.Choice(name, offered)
     # KerasTuner takes values of one simple kind only: the others go by their text.
     texts = {str(value): value for value in offered}
-    return texts[hp.Choice(name, list(texts))]
+    return texts.get(hp.Choice(name, list(texts)))  # under another condition KerasTuner has None
 
 
 def _count(name, offered):
