@@ -1,5 +1,6 @@
 """From a Keras model to the bytes of a `.tflite` file, through the worker process."""
 
+import builtins
 import sys
 import tempfile
 from pathlib import Path
@@ -94,5 +95,6 @@ def _write_there(model, folder, input_shape):
 
 def _disk(error):
     """Raise an operating system's refusal as what it is."""
-    if error.kind in ("OSError", "PermissionError"):
+    kind = getattr(builtins, error.kind, None)
+    if isinstance(kind, type) and issubclass(kind, OSError):
         raise OSError(str(error)) from error

@@ -2,6 +2,7 @@
 
 import io
 import re
+import zlib
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def curves(section):
             axes.locator_params(axis="x", integer=True)
             axes.legend(frameon=False)
         panels[-1].set_xlabel(section.get("x_label", "epoch"))
-        return _svg(figure, section)
+        return _svg(figure)
 
 
 def confusion(section):
@@ -61,7 +62,7 @@ def confusion(section):
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 text = f"{value:.3g}" if counts.dtype.kind == "f" else str(value)
                 axes.text(column, row, text, ha="center", va="center", color=colour, size=8)
-        return _svg(figure, section)
+        return _svg(figure)
 
 
 def scatter(section):
@@ -100,7 +101,7 @@ def scatter(section):
             axes.xaxis.set_minor_formatter(NullFormatter())
         if any(groups):
             axes.legend(frameon=False)
-        return _svg(figure, section)
+        return _svg(figure)
 
 
 class _figure:
@@ -123,6 +124,7 @@ class _figure:
                 "axes.spines.right": False,
                 "font.size": 10,
                 "svg.fonttype": "none",
+                "svg.hashsalt": "the same page from the same data",
                 "text.parse_math": False,
             }
         )
@@ -136,11 +138,8 @@ class _figure:
         self.settings.__exit__(*error)
 
 
-def _svg(figure, section):
+def _svg(figure):
     """Return the figure as an `<svg>` element that scales to the page's width."""
-    import matplotlib
-
-    matplotlib.rcParams["svg.hashsalt"] = section.get("title", "")  # ids differ between figures
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
@@ -148,4 +147,6 @@ def _svg(figure, section):
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) width="([\d.]+)pt"', r'\1 style="max-width:\2pt"', svg, count=1)
+    prefix = f"f{zlib.crc32(svg.encode()):x}-"  # ids of figures on one page must differ
+    svg = re.sub(r'( id="|href="#|url\(#)', rf"\1{prefix}", svg)
     return svg.replace(INK, "currentColor")
