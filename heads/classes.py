@@ -89,6 +89,10 @@ class ClassTargets(NamedTuple):
             return ops.cast(rows >= 0.5, rows.dtype)
         return ops.one_hot(ops.argmax(rows, axis=-1), self.num_classes, dtype=rows.dtype)
 
+    def predicted(self, logits):
+        """Return what logits decide as zeros and ones: the largest, or in multi-label all yes."""
+        return self.decided(ops.sigmoid(logits) if self.multi_label else logits)
+
     def probabilities(self, logits):
         """Return the probability of every class."""
         return ops.sigmoid(logits) if self.multi_label else ops.softmax(logits, axis=-1)

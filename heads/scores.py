@@ -58,7 +58,7 @@ class Accuracy(_ClassMetric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         targets, logits, weights = self.read(y_true, y_pred, sample_weight)
-        predicted = self.targets.decided(self.targets.probabilities(logits))
+        predicted = self.targets.predicted(logits)
         equal = ops.cast(predicted == self.targets.decided(targets), self.dtype)
         share = ops.mean if self.targets.multi_label else ops.min
         self.right.assign_add(ops.sum(weights * share(equal, axis=-1, keepdims=True)))
@@ -111,7 +111,7 @@ class MacroScore(_ClassMetric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         targets, logits, weights = self.read(y_true, y_pred, sample_weight)
         actual = self.targets.decided(targets)
-        predicted = self.targets.decided(self.targets.probabilities(logits))
+        predicted = self.targets.predicted(logits)
         self.hits.assign_add(ops.sum(weights * actual * predicted, axis=0))
         self.actual.assign_add(ops.sum(weights * actual, axis=0))
         self.predicted.assign_add(ops.sum(weights * predicted, axis=0))

