@@ -12,7 +12,7 @@ CLASSES = {"cifar10": CIFAR10, "fashion_mnist": [*FASHION, "boot"]}
 
 
 def load(source, side=64, limit=None, seed=0):
-    """Return `(train, validation, test, names, scale)`, each split a pair of images and labels.
+    """Return `(train, validation, test, names)`, each split a pair of images and labels.
 
     Args:
         source: `"digits"`, `"cifar10"`, `"fashion_mnist"`, or the path of a folder.
@@ -20,24 +20,20 @@ def load(source, side=64, limit=None, seed=0):
         limit: Number of images to keep at most, drawn by class; all by default.
         seed: Seed of the stratified splits: 60 % train, 20 % validation, 20 % test, where the
             data set brings no test split of its own.
-
-    `scale` brings pixels to the range from 0 to 1.
     """
     if source == "digits":
         from sklearn.datasets import load_digits
 
         digits = load_digits()
-        images, labels, names, scale = digits.images[..., None], digits.target, None, 1 / 16
+        images, labels, names = digits.images[..., None], digits.target, list("0123456789")
     elif source in CLASSES:
         return _downloaded(source, limit, seed)
     else:
         images, labels, names = read_folder(source, side)
-        scale = 1 / 255
-    names = names or [str(i) for i in range(10)]
     images, labels = _some(images.astype("float32"), labels, limit, seed)
     rest, test = _split(images, labels, 0.2, seed)
     train, val = _split(*rest, 0.25, seed)
-    return train, val, test, names, scale
+    return train, val, test, names
 
 
 def _downloaded(source, limit, seed):
@@ -53,7 +49,7 @@ def _downloaded(source, limit, seed):
     )
     images, labels = _some(images, labels.ravel(), limit, seed)
     train, val = _split(images, labels, 0.1, seed)
-    return train, val, (test_images, test_labels.ravel()), CLASSES[source], 1 / 255
+    return train, val, (test_images, test_labels.ravel()), CLASSES[source]
 
 
 def _split(images, labels, share, seed):

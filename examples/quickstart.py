@@ -6,10 +6,12 @@ python -m examples.quickstart --data my/images      a folder with one subfolder 
 """
 
 import argparse
+import functools
 import time
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 import export
@@ -20,13 +22,30 @@ from examples.data import load
 
 def main(args):
     began, out = time.time(), Path(args.out or f"runs/{Path(args.data).name}")
-    train, val, test, names, scale = load(args.data, args.side, args.limit, args.seed)
+    train, val, test, names = load(args.data, args.side, args.limit, args.seed)
     print(f"{len(train[1])} images to train, {len(val[1])} to validate, {len(test[1])} to test")
 
+    # The same images, shifted anew in every epoch.
+    keras.utils.set_random_seed(args.seed)
+    shift = keras.layers.RandomTranslation(0.1, 0.1, fill_mode="constant", seed=args.seed)
+    shifted = (
+        tf.data.Dataset.from_tensor_slices(train)
+        .shuffle(len(train[1]), seed=args.seed)
+        .batch(32)
+        .map(lambda x, y: (shift(x, training=True), y))
+    )
+
     # Search: the most accurate architecture among those that keep the budget.
-    space = tuning.image_space(train[0].shape[1:], len(names), scale=scale)
+    space = functools.partial(
+        tuning.image_space,
+        train[0].shape[1:],
+        len(names),
+        choices={"norm": ["batch"], "learning_rate": [1e-3, 3e-3, 1e-2]},
+        mean=float(train[0].mean()),
+        std=float(train[0].std()),
+    )
     search = tuning.ParetoSearch(
-        space,
+        space(steps=args.search_epochs * len(shifted)),
         ["val_accuracy", "macs"],
         tuning.Budget(macs=args.macs, params=args.params),
         max_trials=args.trials,
@@ -35,17 +54,15 @@ def main(args):
         project_name="search",
         overwrite=True,
     )
-    search.search(*train, validation_data=val, epochs=args.search_epochs, batch_size=32)
-    best = search.best()
+    fit = {"x": shifted, "validation_data": val, "shuffle": False}  # shuffled already
+    search.search(**fit, epochs=args.search_epochs)
 
-    # Train it from the start, with a schedule.
+    # Train the best from the start, with a schedule.
     keras.utils.set_random_seed(args.seed)
-    model = space(best.hyperparameters)
-    (head,) = (layer for layer in model.layers if isinstance(layer, heads.ClassificationHead))
-    heads.check_targets(train, head)
-    steps = args.epochs * -(-len(train[1]) // 32)
-    model.compile(tuning.adamw(steps, peak=3e-3), loss=head.loss(), metrics=head.metrics())
-    fit = model.fit(*train, validation_data=val, epochs=args.epochs, batch_size=32, verbose=2)
+    build = space(steps=args.epochs * len(shifted))
+    model = build(search.best().hyperparameters)
+    heads.check_targets(train, model)
+    history = model.fit(**fit, epochs=args.epochs, verbose=args.verbose).history
 
     # Ship: files that give Keras's numbers, or none.
     answer = heads.deploy(model)
@@ -71,7 +88,7 @@ def main(args):
         "wall time": f"{time.time() - began:.0f} s",
     }
     trials = search.trials_table()
-    curves = {k: v for k, v in fit.history.items() if k.endswith(("loss", "accuracy"))}
+    curves = {k: v for k, v in history.items() if k.endswith(("loss", "accuracy"))}
     report = export.describe(
         out / "report.html",
         f"keras-blocks: {args.data}",
@@ -135,4 +152,5 @@ if __name__ == "__main__":
     parser.add_argument("--search-epochs", type=int, default=6)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--verbose", type=int, default=1, help="as of Keras's fit")
     main(parser.parse_args())
