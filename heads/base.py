@@ -113,6 +113,15 @@ def number_problems(targets):
     return []
 
 
+def are_numbers(value, *shapes):
+    """Return whether an argument is finite numbers of one of the shapes, `()` a single one."""
+    try:
+        values = np.asarray(value)
+    except ValueError:  # lists of unequal lengths
+        return False
+    return values.shape in shapes and values.dtype.kind in "iuf" and bool(np.isfinite(values).all())
+
+
 def wrong_rows(right, targets):
     """Return the end of an error: the first row where `right` is false, and how many there are."""
     rows = np.flatnonzero(~right)

@@ -4,7 +4,7 @@ import numpy as np
 from keras import layers, ops
 
 from blocks.base import check_positive, check_rate, register
-from heads.base import Head
+from heads.base import Head, are_numbers
 from heads.classes import ClassTargets
 from heads.cross_entropy import CrossEntropy
 from heads.pooling import GlobalAverage
@@ -69,11 +69,13 @@ class ClassificationHead(Head):
                 "Multi-label targets are rows already. Received: multi_label=True and "
                 "one_hot=True. Leave out `one_hot`."
             )
-        if not focal_gamma >= 0:
-            raise ValueError(f"`focal_gamma` must not be negative. Received: {focal_gamma!r}.")
+        if not are_numbers(focal_gamma, ()) or focal_gamma < 0:
+            raise ValueError(
+                "`focal_gamma` must be a number, not negative. "
+                f"Received: focal_gamma={focal_gamma!r}."
+            )
         if class_weights is not None and (
-            np.shape(class_weights) != (num_classes,)
-            or not np.isfinite(class_weights).all()
+            not are_numbers(class_weights, (num_classes,))
             or min(class_weights) < 0
             or max(class_weights) == 0
         ):
@@ -119,15 +121,16 @@ class ClassificationHead(Head):
                 "the most probable one is the answer."
             )
         if threshold is not None:
-            values = np.asarray(threshold)
             shapes = [(), (classes,)] if multi_label else [()]
-            numbers = values.dtype.kind in "iuf" and values.shape in shapes
-            if not numbers or not np.all((values >= 0) & (values <= 1)):
+            if (
+                not are_numbers(threshold, *shapes)
+                or not 0 <= np.min(threshold) <= np.max(threshold) <= 1
+            ):
                 raise ValueError(
                     "`threshold` must be a probability, or in multi-label one for each class. "
                     f"Received: threshold={threshold!r}."
                 )
-            threshold = values.astype("float64").tolist()
+            threshold = np.asarray(threshold, "float64").tolist()
         return ClassDecoder(multi_label, threshold, dtype="float32", name=f"{self.name}_decoder")
 
     def check(self, targets):

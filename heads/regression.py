@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers, ops
 
 from blocks.base import check_positive, check_rate, register
-from heads.base import Head, number_problems, wrong_rows
+from heads.base import Head, are_numbers, number_problems, wrong_rows
 from heads.pooling import GlobalAverage
 from heads.values import require
 
@@ -53,8 +53,8 @@ class RegressionHead(Head):
         if loss not in LOSSES:
             raise ValueError(f"`loss` must be one of {sorted(LOSSES)}. Received: loss={loss!r}.")
         for name, value in (("mean", mean), ("std", std)):
-            least = np.min(value) if name == "std" else 1
-            if np.shape(value) not in [(), (units,)] or not np.isfinite(value).all() or least <= 0:
+            right = are_numbers(value, (), (units,))
+            if not right or (name == "std" and np.min(value) <= 0):
                 raise ValueError(
                     f"`{name}` must be a number or one for each of {units} units, and a "
                     f"deviation above 0. Received: {name}={value!r}."

@@ -226,3 +226,22 @@ def test_losses_are_saved_whole(loss):
     n = 2 if isinstance(loss, heads.RegressionLoss) else 3
     y, p = ops.eye(n), ops.convert_to_tensor(RNG.normal(size=(n, n)).astype("float32"))
     np.testing.assert_array_equal(float(loss(y, p)), float(revived(y, p)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: heads.ClassificationHead(3, class_weights="balanced"),
+        lambda: heads.ClassificationHead(3, class_weights=[1, "2", 3]),
+        lambda: heads.ClassificationHead(3, class_weights=[1, [2], 3]),
+        lambda: heads.ClassificationHead(3, class_weights=[0, 0, 0]),
+        lambda: heads.ClassificationHead(3, class_weights=[-1, 1, 1]),
+        lambda: heads.ClassificationHead(3, focal_gamma="high"),
+        lambda: heads.RegressionHead(mean=float("nan")),
+        lambda: heads.RegressionHead(2, std=[1.0, 0.0]),
+        lambda: heads.RegressionHead(std="one"),
+    ],
+)
+def test_wrong_numbers_are_refused(make):
+    with pytest.raises(ValueError, match="Received: "):
+        make()
