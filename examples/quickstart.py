@@ -17,6 +17,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 import export
 import heads
 import tuning
+from examples import report
 from examples.data import load
 
 
@@ -76,66 +77,36 @@ def main(args):
     answer.save(out / "model.keras")
 
     # The test images are read once, by each file.
-    (key,) = (x.name for x in files["int8"].outputs)
-    guesses = {p: export.predict(f.path, test[0])[key].argmax(-1) for p, f in files.items()}
+    guesses = {
+        precision: export.predict(bundle.path, test[0])["probabilities"].argmax(-1)
+        for precision, bundle in files.items()
+    }
     accuracy = {p: accuracy_score(test[1], guess) for p, guess in guesses.items()}
-    facts = {
-        "data": f"{args.data}: {len(names)} classes, {len(train[1])} / {len(val[1])} / "
-        f"{len(test[1])} images to train / validate / test",
-        "test accuracy": ", ".join(f"{p} {value:.4f}" for p, value in accuracy.items()),
-        "protocol": f"seed {args.seed}, {args.trials} trials of {args.search_epochs} epochs under "
-        f"{args.macs:,} MACs, then {args.epochs} epochs; test images read once",
-        "wall time": f"{time.time() - began:.0f} s",
-    }
-    trials = search.trials_table()
-    curves = {k: v for k, v in history.items() if k.endswith(("loss", "accuracy"))}
-    report = export.describe(
+    found = ", ".join(f"{precision} {value:.4f}" for precision, value in accuracy.items())
+    page = report.write(
         out / "report.html",
-        f"keras-blocks: {args.data}",
-        [
-            {"kind": "facts", "title": "Result", "facts": facts},
-            {"kind": "curves", "title": "Learning", "curves": curves},
-            {
-                "kind": "confusion",
-                "title": "Confusion of the int8 file on the test images",
-                "matrix": confusion_matrix(test[1], guesses["int8"]).tolist(),
-                "labels": names,
-            },
-            {"kind": "table", "title": "Trials", **as_table(trials)},
-            {
-                "kind": "table",
-                "title": "Architecture, by block",
-                **as_table([vars(row) for row in export.measure(answer).blocks()]),
-            },
-            {
-                "kind": "table",
-                "title": "Files",
-                **as_table([comparison(p, f, accuracy[p]) for p, f in files.items()]),
-            },
-        ],
+        title=f"keras-blocks: {args.data}",
+        facts={
+            "data": f"{args.data}: {len(names)} classes, {len(train[1])} / {len(val[1])} / "
+            f"{len(test[1])} images to train / validate / test",
+            "test accuracy": found,
+            "protocol": f"seed {args.seed}; {args.trials} trials of {args.search_epochs} epochs, "
+            f"at most {args.macs:,} MACs and {args.params:,} parameters; then {args.epochs} "
+            "epochs of the best; test images read once",
+            "wall time": f"{time.time() - began:.0f} s",
+        },
+        history=history,
+        confusion=confusion_matrix(test[1], guesses["int8"]).tolist(),
+        names=names,
+        trials=search.trials_table(),
+        model=answer,
+        files=files,
+        accuracy=accuracy,
     )
-    print(f"\nTest accuracy: {facts['test accuracy']} ({facts['wall time']})")
-    for name, path in {"Report": report, **{p: f.path for p, f in files.items()}}.items():
+    print(f"\nTest accuracy: {found} ({time.time() - began:.0f} s)")
+    for name, path in {"report": page, **{p: f.path for p, f in files.items()}}.items():
         print(f"{name:8} {path}")
-    print(f"Next: open {report}, or put {files['int8'].path} into an app.")
-
-
-def comparison(precision, bundle, accuracy):
-    """Return one row of the comparison of files."""
-    return {
-        "precision": precision,
-        "test accuracy": f"{accuracy:.4f}",
-        "size (KB)": round(bundle.size / 1000, 1),
-        "latency (ms, 1 thread, median)": round(bundle.measurement.latency_ms, 4),
-        "peak memory (MB)": round(bundle.measurement.peak_memory / 1e6, 1),
-        "sqnr (dB)": round(bundle.parity.outputs[0].sqnr_db, 1),
-    }
-
-
-def as_table(rows):
-    """Return dicts as the columns and rows of a report's table."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    return {"columns": columns, "rows": [[row.get(name, "") for name in columns] for row in rows]}
+    print(f"Next: open {page}, or put {files['int8'].path} into an app.")
 
 
 if __name__ == "__main__":
