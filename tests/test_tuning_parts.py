@@ -1,6 +1,9 @@
 """The parts of tuning, each against an independent formula."""
 
+import doctest
+import importlib
 import math
+import pkgutil
 import types
 
 import keras
@@ -315,3 +318,17 @@ def test_without_tensorboard_asks_only_for_a_callback_that_is_there():
     TensorBoard = type("TensorBoard", (), {})
     tuner._configure_tensorboard_dir([TensorBoard()], "trial", 1)
     assert len(calls) == 1 and calls[0][1:] == ("trial", 1)
+
+
+# -- documentation
+
+
+@pytest.mark.parametrize("name", sorted(m.name for m in pkgutil.iter_modules(tuning.__path__)))
+def test_examples_of_docstrings_run(name):
+    module = importlib.import_module(f"tuning.{name}")
+    failed, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert failed == 0
+    for public in vars(module).values():
+        if getattr(public, "__module__", None) == module.__name__:
+            name = getattr(public, "__name__", "")
+            assert name not in tuning.__all__ or ">>>" in public.__doc__

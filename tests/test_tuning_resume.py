@@ -186,6 +186,17 @@ def test_ctrl_c_keeps_everything_and_says_where(tmp_path, capsys, same_object):
     assert values(tuner) == values(search(tmp_path / "whole", max_trials=4, seed=0))
 
 
+def test_ctrl_c_is_no_crash(tmp_path):
+    def interrupt(hp):
+        raise KeyboardInterrupt
+
+    for _ in range(4):
+        with pytest.raises(KeyboardInterrupt):
+            open_again(tmp_path, Formula(interrupt)).search(verbose=0)
+    tuner = search(tmp_path, max_trials=4, seed=0)
+    assert [row["state"] for row in tuner.trials_table()] == ["completed"] * 4
+
+
 def test_a_living_worker_keeps_its_trial(tmp_path):
     first = open_again(tmp_path)
     running = first.gate.next()

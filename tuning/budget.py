@@ -48,7 +48,7 @@ class Budget:
     def check(self, model) -> tuple[dict, dict]:
         """Return the facts of a model and its violations.
 
-        >>> keras = __import__("keras")
+        >>> import keras
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
         >>> Budget(params=4).check(model)
         ({'params': 8, 'macs': 6}, {'params': 1.0})

@@ -49,18 +49,18 @@ class ParetoSearch(keras_tuner.Tuner):
         ValueError: If an argument is wrong, a project was begun under other settings, or no
             candidate keeps the budget.
 
+    >>> import tempfile, keras, numpy as np
     >>> def build(hp):
     ...     model = keras.Sequential([keras.Input((4,))])
     ...     for i in range(hp.Int("depth", 1, 3)):
     ...         model.add(keras.layers.Dense(hp.Choice(f"units{i}", [4, 8, 16])))
     ...     model.compile("adam", loss="mse")
     ...     return model
-    >>> folder = __import__("tempfile").mkdtemp()
-    >>> tuner = ParetoSearch(build, ["val_loss", "params"], max_trials=3, directory=folder)
-    >>> x = __import__("numpy").ones((8, 4), "float32")
+    >>> x, folder = np.ones((8, 4), "float32"), tempfile.mkdtemp()
+    >>> tuner = ParetoSearch(build, ["val_loss", "params"], max_trials=2, directory=folder)
     >>> tuner.search(x, x[:, :1], validation_data=(x, x[:, :1]), verbose=0)
     >>> len(tuner.trials_table())
-    3
+    2
     """
 
     def __init__(

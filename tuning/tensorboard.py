@@ -10,10 +10,10 @@ def without_tensorboard(tuner):
     Args:
         tuner: A `keras_tuner.Tuner`. It is changed in place.
 
-    >>> import keras, keras_tuner
+    >>> import tempfile, keras, keras_tuner
     >>> def build(hp):
     ...     return keras.Sequential([keras.layers.Dense(hp.Choice("units", [1, 2]))])
-    >>> folder = __import__("tempfile").mkdtemp()
+    >>> folder = tempfile.mkdtemp()
     >>> tuner = keras_tuner.RandomSearch(build, "val_loss", max_trials=1, directory=folder)
     >>> tuner = without_tensorboard(tuner)
     """
