@@ -240,34 +240,3 @@ def test_int8_that_loses_the_classes_does_not_leave(tmp_path):
         model, path, "int8", calibration=samples, tolerance=tolerance, measure=False
     )
     assert bundle.parity.passed and path.exists()
-
-
-def test_measure_of_a_file_and_of_a_model(tmp_path):
-    path = tmp_path / "m.tflite"
-    export.to_tflite(classifier(), path, measure=False)
-    of_file = export.measure(path, runs=7, threads=(1,))
-    assert of_file.size == path.stat().st_size and of_file.ops["CONV_2D"] == 1
-    assert of_file.params is None and of_file.macs is None
-    [times] = of_file.latency
-    assert (times["threads"], times["runs"]) == (1, 7)
-    assert 0 < times["min_ms"] <= times["median_ms"] == of_file.latency_ms
-    assert (
-        20e6 < of_file.peak_memory < 150e6
-    )  # Python, NumPy and LiteRT; not this process's gigabyte
-    assert export.measure(path, runtime=False).latency == []
-    of_model = export.measure(classifier(), runtime=True, runs=3, threads=(1,))
-    assert of_model.size == path.stat().st_size and of_model.ops == of_file.ops
-    assert of_model.params == 8 * 27 + 8 + 4 * 8 + 8 * 4 + 4
-    saved = json.loads(of_model.save(tmp_path / "facts.json").read_text())
-    assert saved["macs"] == of_model.macs and saved["layers"][0]["kind"] == "Conv2D"
-    assert "1 thread " in str(of_model) and "trainable" in str(of_model)
-    with pytest.raises(FileNotFoundError, match="Received: path="):
-        export.measure(tmp_path / "none.tflite")
-
-
-def test_operations_of_all_subgraphs_are_counted(tmp_path):
-    x = keras.Input((5, 3), name="x")
-    model = keras.Model(x, layers.LSTM(2)(x))
-    bundle = export.to_tflite(model, tmp_path / "m.tflite", measure=False)
-    assert bundle.ops["WHILE"] == 1
-    assert bundle.ops["TANH"] == 2 and bundle.ops["LOGISTIC"] == 3  # inside the loop
