@@ -74,8 +74,10 @@ class FeaturePyramid(Block):
             if None not in (have, need) and have < need:
                 edge = coarse[:, -1:] if axis == 1 else coarse[:, :, -1:]
                 coarse = ops.concatenate([coarse] + [edge] * (need - have), axis=axis)
+        if None not in fine.shape[1:3] and coarse.shape[1:3] == fine.shape[1:3]:
+            return coarse
         height, width = ops.shape(fine)[1:3]
-        return coarse if coarse.shape[1:3] == fine.shape[1:3] else coarse[:, :height, :width]
+        return coarse[:, :height, :width]
 
 
 def levels_of(features):

@@ -16,7 +16,7 @@ def predict(path, inputs):
 
     Args:
         path: A `.tflite` file.
-        inputs: An array, or a list or dict of arrays for several inputs, of any number of
+        inputs: An array, or for several inputs a dict of arrays by name, of any number of
             samples.
 
     Raises:
@@ -25,13 +25,13 @@ def predict(path, inputs):
     """
     known = schema.read(Path(path)).inputs
     if not isinstance(inputs, dict):
-        listed = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
-        if len(listed) != len(known):
+        if len(known) != 1:  # a file's order of inputs is not the model's
             raise ValueError(
-                f"The file takes {', '.join(x.name for x in known)}. "
-                f"Received: {len(listed)} arrays."
+                "A file of several inputs takes a dict of arrays by name: "
+                f"{', '.join(sorted(x.name for x in known))}. "
+                f"Received: {type(inputs).__name__}."
             )
-        inputs = {x.name: values for x, values in zip(known, listed)}
+        inputs = {known[0].name: inputs}
     arrays = {name: np.asarray(values) for name, values in inputs.items()}
     count = len(next(iter(arrays.values()), ()))
     parts = [

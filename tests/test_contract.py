@@ -48,6 +48,11 @@ def free(shape):
     return tree.map_shape_structure(lambda s: (None,) * (len(s) - 1) + s[-1:], shape)
 
 
+def doubled(shape):
+    """Return the same shape with every side twice as long."""
+    return tree.map_shape_structure(lambda s: (s[0], *(2 * n for n in s[1:-1]), s[-1]), shape)
+
+
 def as_inputs(shape):
     if isinstance(shape, dict):
         return {key: keras.Input(s[1:], name=key) for key, s in shape.items()}
@@ -142,9 +147,10 @@ def test_open_sides_stay_open(case):
     """One set of weights serves every resolution and batch size."""
     inputs = as_inputs(free(case.input_shape))
     model = keras.Model(inputs, shaken(case)(inputs))
-    x = numbers(case.input_shape)
-    assert shapes(model(x)) == case.output_shape
-    assert_close(arrays(model(x)), model.predict(x, verbose=0), rtol=1e-3, atol=1e-4)
+    for shape in (case.input_shape, doubled(case.input_shape)):
+        x = numbers(shape)
+        assert shapes(model(x)) == shapes_of(case.make().compute_output_shape(shape))
+        assert_close(arrays(model(x)), model.predict(x, verbose=0), rtol=1e-3, atol=1e-4)
 
 
 @every_layer

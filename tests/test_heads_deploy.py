@@ -1,5 +1,8 @@
 """The models that answer: deploy."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -30,6 +33,14 @@ def test_deploy_with_a_threshold_gives_labels():
     labels = array(answer["labels"])
     assert labels.dtype == "int32" and 0 < labels.sum() < 16
     np.testing.assert_array_equal(labels, array(answer["probabilities"])[:, 1] >= threshold)
+
+
+def test_a_probability_equal_to_the_threshold_makes_the_label():
+    x = keras.Input((2,))
+    head = heads.ClassificationHead(2)
+    model = heads.attach(keras.Model(x, x), head)
+    head.logits.set_weights([np.zeros((2, 2)), np.zeros(2)])
+    assert array(heads.deploy(model, threshold=0.5)(np.ones((1, 2)))["labels"]).tolist() == [1]
 
 
 def test_deploy_with_a_threshold_for_each_label():
@@ -186,3 +197,12 @@ def test_deployed_model_becomes_a_file_of_built_in_ops(tmp_path):
     for key in expected:
         assert outputs[key].dtype == array(expected[key]).dtype
         np.testing.assert_allclose(outputs[key], array(expected[key]), rtol=1e-4, atol=1e-5)
+
+
+def test_import_brings_nothing_heavy():
+    code = (
+        "import sys, keras; before = set(sys.modules); import heads; "
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}; "
+        "assert not new & {'tensorflow', 'jax', 'sklearn', 'ai_edge_litert', 'matplotlib'}, new"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,7 +13,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
-from test_tuning_search import Formula, search, values
+from test_tuning_search import Formula, WithBuild, dense_model, search, values
 
 import tuning
 from tuning import store
@@ -184,6 +184,20 @@ def test_ctrl_c_keeps_everything_and_says_where(tmp_path, capsys, same_object):
     assert [row["state"] for row in tuner.trials_table()] == ["completed"] * 4
     assert "2 of 4 trials are done" in capsys.readouterr().out
     assert values(tuner) == values(search(tmp_path / "whole", max_trials=4, seed=0))
+
+
+def test_what_was_cut_off_keeps_its_values_under_another_seed(tmp_path):
+    def build(hp):
+        hp.Float("rate", 0.0, 1.0)
+        return dense_model(1, 1)
+
+    model = WithBuild(build)
+    tuner = open_again(tmp_path, model)
+    rate = tuner.gate.next().hyperparameters["rate"]
+    die(tuner)
+    again = search(tmp_path, model, max_trials=2, seed=5)
+    first, second = [row["values"]["rate"] for row in again.trials_table()]
+    assert first == rate != second
 
 
 def test_ctrl_c_is_no_crash(tmp_path):
