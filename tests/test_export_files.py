@@ -100,7 +100,7 @@ def test_a_file_that_differs_does_not_leave(model, old, monkeypatch):
 
 
 @on_tensorflow
-def test_ctrl_c_during_conversion_ends_the_worker(model, old):
+def test_ctrl_c_during_conversion_ends_the_worker(model, old, ctrl_c):
     """The signal comes while the worker, held still, is being waited for."""
     worker.prepare()
     held = worker._process.pid
