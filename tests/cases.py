@@ -216,8 +216,8 @@ CASES = [
     Case(
         blocks.DropPath,
         {"rate": 0.5, "seed": 1},
-        (2, 7, 4),
-        (2, 7, 4),
+        (8, 7, 4),
+        (8, 7, 4),
         [{"rate": 1.0}, {"rate": -0.1}],
     ),
     Case(
@@ -246,5 +246,25 @@ CASES = [
         (2, 4, 5, 6),
         (2, 2),
         [{"units": 0}, {"loss": "nonsense"}, {"std": 0.0}, {"units": 2, "mean": [1.0]}],
+    ),
+    Case(
+        heads.ClassificationHead,
+        {"num_classes": 2, "one_hot": True, "focal_gamma": 2.0},
+        (2, 6),
+        (2, 2),
+        [
+            {"num_classes": 3, "class_weights": "balanced"},
+            {"num_classes": 3, "focal_gamma": "high"},
+            {"num_classes": 3, "dropout": 1.0},
+        ],
+        [(2,)],
+    ),
+    Case(
+        heads.RegressionHead,
+        {"dropout": 0.2},
+        (2, 7, 6),
+        (2, 1),
+        [{"std": [1.0, 1.0]}, {"mean": float("nan")}, {"std": "one"}, {"dropout": -0.1}],
+        [(2,)],
     ),
 ]

@@ -139,14 +139,43 @@ def test_identity_shortcut_adds_the_input_itself():
     assert_equal(layer, x, ref.relu(x))
 
 
-def test_squeeze_excite():
-    x = numbers(2, 5, 6, 8)
-    layer = shaken(blocks.SqueezeExcite(0.25), x)
+def squeezed(x, layer):
     pooled = x.mean((1, 2))
     y = ref.relu(pooled @ ref.array(layer.reduce.kernel)[0, 0] + ref.array(layer.reduce.bias))
     gate = ref.sigmoid(y @ ref.array(layer.expand.kernel)[0, 0] + ref.array(layer.expand.bias))
+    return x * gate[:, None, None]
+
+
+def normed(x, layer, **reading):
+    return ref.batch_norm(ref.convolve(x, layer.conv.kernel, **reading), layer.norm)
+
+
+def test_bottleneck_block_with_groups_and_squeeze_excite():
+    x = numbers(2, 7, 6, 4)
+    layer = shaken(blocks.BottleneckBlock(8, 2, groups=2, reduction=2, se_ratio=0.5), x)
+    y = ref.relu(normed(x, layer.narrow, strides=2))
+    y = ref.relu(normed(y, layer.conv, groups=2))
+    y = squeezed(normed(y, layer.widen), layer.scale)
+    assert layer.conv.conv.filters == 4
+    assert_equal(layer, x, ref.relu(y + normed(x, layer.shortcut, strides=2)))
+
+
+def test_inverted_residual_with_squeeze_excite():
+    x = numbers(2, 7, 6, 4)
+    layer = shaken(blocks.InvertedResidual(4, expansion=2, kernel_size=5, se_ratio=0.5), x)
+    y = np.clip(normed(x, layer.expand), 0, 6)
+    y = ref.depthwise(y, layer.depthwise.conv.kernel)
+    y = np.clip(ref.batch_norm(y, layer.depthwise.norm), 0, 6)
+    y = normed(squeezed(y, layer.scale), layer.project)
+    assert y.shape[-1] == 4 and layer.expand.conv.filters == 8
+    assert_equal(layer, x, x + y)
+
+
+def test_squeeze_excite():
+    x = numbers(2, 5, 6, 8)
+    layer = shaken(blocks.SqueezeExcite(0.25), x)
     assert layer.reduce.filters == 2
-    assert_equal(layer, x, x * gate[:, None, None])
+    assert_equal(layer, x, squeezed(x, layer))
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -210,6 +210,40 @@ def heads_base():
     return heads.Head if hasattr(heads, "Head") else ()
 
 
+def behaviour(layer, case):
+    """Return all that an argument could change: weights, outputs, randomness, the loss."""
+    keras.utils.set_random_seed(0)
+    layer.build(case.input_shape)
+    x = numbers(case.input_shape)
+    found = [np.array(keras.ops.convert_to_numpy(w)) for w in layer.trainable_variables]
+    for training in (False, True):
+        keras.utils.set_random_seed(1)
+        outputs = tree.flatten(arrays(layer(x, training=training)))
+        found += [y.astype("float32") for y in outputs]
+    return found, layer.loss().get_config() if isinstance(layer, heads.Head) else None
+
+
+@every_layer
+def test_every_argument_is_heard(case):
+    """Without an argument that a row gives, something must be different."""
+    parameters = inspect.signature(case.layer.__init__).parameters
+    keras.utils.set_random_seed(0)
+    given, loss = behaviour(case.make(name="x"), case)
+    for name in case.args:
+        if parameters[name].default is inspect.Parameter.empty:
+            continue
+        keras.utils.set_random_seed(0)
+        rest = {key: value for key, value in case.args.items() if key != name}
+        try:
+            default, default_loss = behaviour(case.layer(**rest, name="x"), case)
+        except ValueError:
+            continue  # the default does not fit this input, so the argument was heard
+        same = [a.shape for a in given] == [b.shape for b in default] and all(
+            np.array_equal(a, b) for a, b in zip(given, default)
+        )
+        assert not (same and loss == default_loss), f"`{name}` changes nothing"
+
+
 @every_layer
 def test_save_and_load_give_the_same_outputs(case, tmp_path):
     model, x = as_model(case), numbers(case.input_shape)
