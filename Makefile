@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := TF_CPP_MIN_LOG_LEVEL=2 $(VENV)/bin/python
 JOBS ?= auto
+PIP := PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip install -q --disable-pip-version-check
 
 .PHONY: quickstart test test-jax lint conformance readme clean
 
@@ -25,18 +26,18 @@ conformance: $(VENV)/.test $(VENV)/.examples $(VENV)/.jax
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install -q --upgrade pip
+	$(PIP) --upgrade pip
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install -q -e .
+	$(PIP) -e .
 	touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install -q "$$(sed -n 's/^lint = \["\(.*\)"\]/\1/p' pyproject.toml)"
+	$(PIP) "$$(sed -n 's/^lint = \["\(.*\)"\]/\1/p' pyproject.toml)"
 	touch $@
 
 $(VENV)/.%: $(VENV)/.installed
-	$(VENV)/bin/python -m pip install -q -e ".[$*]"
+	$(PIP) -e ".[$*]"
 	touch $@
 
 clean:
