@@ -40,5 +40,9 @@ $(VENV)/.%: $(VENV)/.installed
 	$(PIP) -e ".[$*]"
 	touch $@
 
+# The tables of README.md that are made of the code.
+readme: $(VENV)/.test $(VENV)/.examples
+	$(RUN) -m tests.readme
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info runs
