@@ -100,16 +100,23 @@ def test_a_file_that_differs_does_not_leave(model, old, monkeypatch):
 
 
 @on_tensorflow
-def test_ctrl_c_during_conversion_ends_the_worker(model, old, ctrl_c):
+def test_ctrl_c_during_conversion_ends_the_worker(model, old, ctrl_c, monkeypatch):
     """The signal comes while the worker, held still, is being waited for."""
     worker.prepare()
-    held = worker._process.pid
+    held, ask = worker._process.pid, worker.ask
     os.kill(held, signal.SIGSTOP)
-    press = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
-    press.start()
+
+    def ask_and_press(*args, **kwargs):
+        press = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+        press.start()
+        try:
+            return ask(*args, **kwargs)
+        finally:
+            press.join()
+
+    monkeypatch.setattr(worker, "ask", ask_and_press)
     with pytest.raises(KeyboardInterrupt):
         export.to_tflite(model, old, measure=False)
-    press.join()
     assert worker._process is None
     with pytest.raises(ProcessLookupError):
         os.kill(held, 0)
