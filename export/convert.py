@@ -1,6 +1,7 @@
 """From a Keras model to the bytes of a `.tflite` file, through the worker process."""
 
 import builtins
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 from export import advice, savedmodel
 from export.errors import ExportError
 from export.process import WorkerCrash, WorkerError, worker
+
+ROOT = Path(__file__).parents[1]  # where `export` is, wherever the process went since
 
 
 def convert(model, precision="float32", samples=None, input_shape=None):
@@ -83,7 +86,7 @@ def _write_there(model, folder, input_shape):
             folder=str(folder / "saved"),
             input_shape=input_shape,
             modules=sorted({type(layer).__module__ for layer in layers}),
-            path=sys.path,
+            path=[os.path.abspath(folder) for folder in [*sys.path, ROOT]],  # "" is this folder
         )
     except WorkerError as error:
         _disk(error)

@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 import zlib
 
 import numpy as np
@@ -76,8 +77,8 @@ def scatter(section):
         for group in groups:
             part = [point for point in points if str(point.get("group", "")) == group]
             axes.scatter(
-                [point["x"] for point in part],
-                [point["y"] for point in part],
+                [float(point["x"]) for point in part],
+                [float(point["y"]) for point in part],
                 s=36,
                 alpha=0.8,
                 label=group or None,
@@ -141,7 +142,9 @@ class _figure:
 def _svg(figure):
     """Return the figure as an `<svg>` element that scales to the page's width."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    with warnings.catch_warnings():  # the browser draws the text, with fonts of its own
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

@@ -10,10 +10,7 @@ from pathlib import Path
 
 
 def target(path, suffix):
-    """Return `path` as a `Path` that may be written: right suffix, no directory, a folder there.
-
-    A missing parent folder is made.
-    """
+    """Return `path` as a `Path` that may be written: of the right suffix, and no directory."""
     path = Path(path).expanduser()
     if path.suffix != suffix:
         raise ValueError(f"The file's name must end in {suffix!r}. Received: path={str(path)!r}.")
@@ -21,7 +18,6 @@ def target(path, suffix):
         raise IsADirectoryError(
             errno.EISDIR, "A file's path is needed, this is a directory", str(path)
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
@@ -29,12 +25,14 @@ def target(path, suffix):
 def aside(*paths):
     """Yield a path beside each of `paths`; they are renamed if the body ends well.
 
-    The files are made at once, so that a folder that takes none says so before any work is
-    done. On any exception, Ctrl-C included, they are removed and `paths` stay as they were.
+    The files, and folders that are missing, are made at once, so that a folder that takes none
+    says so before any work is done. On any exception, Ctrl-C included, the files are removed
+    and `paths` stay as they were.
     """
     parts = [path.with_name(f".{path.name}.{uuid.uuid4().hex}.part") for path in paths]
     try:
         for part, path in zip(parts, paths):
+            path.parent.mkdir(parents=True, exist_ok=True)
             _make(part, path)
         yield parts
         for part in parts:

@@ -27,13 +27,55 @@ def rebuilt(model):
     keras.config.set_dtype_policy("float32")  # for sublayers that were given none
     try:
         with keras.saving.custom_object_scope(classes):
-            copy = type(model).from_config(_widen(model.get_config()))
+            try:
+                copy = _again(model)
+            except Exception as error:  # whatever a configuration leads to
+                raise _refusal(layers, error) from error
     finally:
         keras.config.set_dtype_policy(policy)
-    copy.set_weights(
-        [np.asarray(w, "float32") if w.dtype.name in NARROW else w for w in model.get_weights()]
-    )
+    _copy_state(layers, list(copy._flatten_layers()))
     return copy
+
+
+def _again(layer):
+    return type(layer).from_config(_widen(layer.get_config()))
+
+
+def _refusal(layers, error):
+    """Return the `ExportError` that names the innermost layer that cannot be made again."""
+    culprit = layers[0]
+    for layer in reversed(layers):
+        try:
+            _again(layer)
+        except Exception as found:
+            culprit, error = layer, found
+            break
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    return ExportError(
+        "A model of mixed precision is rebuilt in float32 from its layers' configurations. "
+        f"Received: {culprit.name!r} of type {type(culprit).__name__}, of which no second can be "
+        f"made: {said} … Build the model in float32.",
+        layer=culprit.name,
+    )
+
+
+def _copy_state(layers, copies):
+    """Copy each layer's own variables the way Keras saves them, which adapted layers need."""
+    if [type(layer) for layer in layers] != [type(layer) for layer in copies]:
+        raise ExportError(
+            "A model of mixed precision is rebuilt in float32 from its configuration. Received: "
+            f"{layers[0].name!r}, whose copy has other layers. Build the model in float32."
+        )
+    for layer, copy in zip(layers, copies):
+        store = {}
+        layer.save_own_variables(store)
+        if store:
+            copy.load_own_variables({key: _wide(value) for key, value in store.items()})
+
+
+def _wide(value):
+    value = keras.ops.convert_to_numpy(value)
+    return value.astype("float32") if value.dtype.name in NARROW else np.array(value)
 
 
 def _is_foreign(layer):

@@ -2,10 +2,12 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from pathlib import Path
 
 import keras
@@ -66,9 +68,10 @@ class Measurement:
 
     def save(self, path):
         """Write the facts as JSON to `path`, whole or not at all."""
-        with aside(target(path, ".json")) as [part]:
+        path = target(path, ".json")
+        with aside(path) as [part]:
             write_json(self.to_dict(), part)
-        return Path(path)
+        return path
 
     def rows(self, file=True):
         """Return the lines of the printed table as pairs."""
@@ -114,6 +117,7 @@ def measure(model_or_file, *, runtime=None, runs=50, threads=(1, 2), input_shape
     >>> measure(model).macs == 8 * 8 * 3 * 3 * 3 * 4
     True
     """
+    _check(runs, threads)
     if isinstance(model_or_file, keras.Model):
         found = facts_of_model(model_or_file, input_shape)
         if runtime:
@@ -122,7 +126,12 @@ def measure(model_or_file, *, runtime=None, runs=50, threads=(1, 2), input_shape
                 path.write_bytes(convert(rebuilt(model_or_file), input_shape=input_shape))
                 add_runtime(found, path, runs, threads)
         return found
-    path = Path(model_or_file)
+    if not isinstance(model_or_file, (str, os.PathLike)):
+        raise ValueError(
+            "A keras.Model or the path of a file is measured. "
+            f"Received: {type(model_or_file).__name__}."
+        )
+    path = Path(model_or_file).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"There is no file to measure. Received: path={str(path)!r}.")
     found = Measurement(path.name)
@@ -152,6 +161,21 @@ def add_runtime(found, path, runs=50, threads=(1, 2)):
     """Add to a `Measurement` what running the file at `path` shows."""
     found.size, found.ops = path.stat().st_size, schema.read(path).ops
     found.latency = [_time(path, count, runs) for count in threads]
+
+
+def _check(runs, threads):
+    if not _is_count(runs):
+        raise ValueError(f"`runs` must be a whole number from 1. Received: runs={runs!r}.")
+    several = isinstance(threads, (list, tuple, range)) and len(threads)
+    if not several or not all(map(_is_count, threads)):
+        raise ValueError(
+            "`threads` must list whole numbers from 1, such as (1, 2). "
+            f"Received: threads={threads!r}."
+        )
+
+
+def _is_count(value):
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
 
 
 def _time(path, threads, runs):

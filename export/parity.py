@@ -85,7 +85,20 @@ def limits_of(precision, tolerance=None):
             "`tolerance` is a number or a dict with the keys relative, sqnr_db, equal, "
             f"agreement. Received: {unknown}."
         )
-    return {**limits, **{key: float(value) for key, value in tolerance.items()}}
+    return {**limits, **{key: _bound(key, value) for key, value in tolerance.items()}}
+
+
+def _bound(name, value):
+    try:
+        bound = float(value)
+    except (TypeError, ValueError):
+        bound = math.nan
+    if math.isnan(bound) or (name == "relative" and bound < 0):
+        raise ValueError(
+            "A bound of `tolerance` must be a number, and a relative error not negative. "
+            f"Received: {name}={value!r}."
+        )
+    return bound
 
 
 def compare(expected, actual, precision, tolerance=None, class_scores=()):
@@ -124,6 +137,9 @@ def _figures(name, reference, actual):
     if reference.dtype.kind != "f":
         return OutputParity(name, equal=float(np.mean(reference == actual)))
     reference, actual = reference.astype("float64"), actual.astype("float64")
+    if reference.size and not np.isfinite(reference).any():
+        text = "the model itself answers NaN or infinity only; look for NaN among its weights"
+        return OutputParity(name, failures=(text,))
     odd = ~np.isfinite(reference) | ~np.isfinite(actual)
     same = (reference == actual) | (np.isnan(reference) & np.isnan(actual))
     if (odd & ~same).any():

@@ -6,7 +6,7 @@ import numpy as np
 
 from export import schema
 from export.reference import run
-from export.samples import MOST, take
+from export.samples import MOST, as_array, take
 
 
 def predict(path, inputs):
@@ -23,7 +23,8 @@ def predict(path, inputs):
         ValueError: If there is no sample, or the inputs do not fit the file's.
         ExportError: If the file does not run.
     """
-    known = schema.read(Path(path)).inputs
+    path = Path(path).expanduser()
+    known = schema.read(path).inputs
     if not isinstance(inputs, dict):
         if len(known) != 1:  # a file's order of inputs is not the model's
             raise ValueError(
@@ -32,10 +33,24 @@ def predict(path, inputs):
                 f"Received: {type(inputs).__name__}."
             )
         inputs = {known[0].name: inputs}
-    arrays = {name: np.asarray(values) for name, values in inputs.items()}
-    count = len(next(iter(arrays.values()), ()))
+    ranks = {x.name: len(x.shape) for x in known}
+    arrays = {name: _samples(name, x, ranks.get(name)) for name, x in inputs.items()}
+    counts = {name: len(x) for name, x in arrays.items()}
+    if len(set(counts.values())) > 1:
+        raise ValueError(f"`inputs` must have as many samples in each input. Received: {counts}.")
+    count = next(iter(counts.values()), 0)
     parts = [
         run(path, take({k: x[i : i + MOST] for k, x in arrays.items()}, known, "inputs"))
         for i in range(0, max(count, 1), MOST)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _samples(name, values, rank):
+    """Return `values` with an axis of samples, of which a single sample has none."""
+    array = as_array(values, "inputs")
+    if array.ndim + 1 == rank:
+        return array[None]
+    if not array.ndim:
+        raise ValueError(f"`inputs` must hold samples for input {name!r}. Received: {values!r}.")
+    return array

@@ -14,6 +14,8 @@ from export.process import WorkerCrash, WorkerError, worker
 from export.samples import take
 
 BATCH = 32
+SMALLEST = 6.1e-5  # float16 loses what is below
+ROUNDING = 0.05  # what half precision may be off by, as a share of the largest value
 
 
 def verify(model, path, inputs, *, precision="float32", tolerance=None):
@@ -39,14 +41,44 @@ def verify(model, path, inputs, *, precision="float32", tolerance=None):
         ExportError: If the file does not run.
     """
     limits_of(precision, tolerance)
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"There is no file to verify. Received: path={str(path)!r}.")
     signature.graph_of(model)
-    model = rebuilt(model)
     shapes = {x.name: x.shape[1:] for x in schema.read(path).inputs}
+    names = signature.input_names(model)
+    if set(names) != set(shapes):
+        raise ValueError(
+            f"The file must have the model's inputs {sorted(names)}. Received: {sorted(shapes)}. "
+            "Is it this model's? A name given to keras.Input stays the same wherever it is built."
+        )
     samples = take(inputs, signature.inputs_of(model, shapes), "inputs")
+    model = in_float32(model, samples)
     return checked(model, path, samples, precision, tolerance)
+
+
+def in_float32(model, samples):
+    """Return `float32.rebuilt` of a model, after a loose comparison of the two on `samples`."""
+    copy = rebuilt(model)
+    if copy is model:
+        return model
+    few = {name: values[:BATCH] for name, values in samples.items()}
+    expected, actual = answers(model, few), answers(copy, few)
+    for name, reference in expected.items():
+        if reference.dtype.kind in "iub":
+            continue  # places near a tie change with the rounding
+        reference, found = reference.astype("float64"), actual[name].astype("float64")
+        fits = np.isfinite(reference)  # what float16 cannot hold is infinite in it
+        error = np.abs(found[fits] - reference[fits]).max(initial=0.0)
+        largest = np.abs(reference[fits]).max(initial=0.0)
+        if not error <= ROUNDING * largest + SMALLEST:
+            raise ExportError(
+                "A model of mixed precision is rebuilt in float32 from its configuration and "
+                f"weights. Received: {model.name!r}, whose copy is off by {error:.3g} in output "
+                f"{name!r} of at most {largest:.3g}: state that is neither configuration nor "
+                "weight is lost. Build the model in float32."
+            )
+    return copy
 
 
 def checked(model, path, samples, precision, tolerance=None, class_scores=()):
@@ -96,7 +128,7 @@ def run(path, samples):
         try:
             reply = worker.ask(
                 "run",
-                file=str(path),
+                file=str(Path(path).absolute()),
                 names=list(samples),
                 inputs=str(inputs),
                 outputs=str(outputs),

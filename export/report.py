@@ -1,5 +1,6 @@
 """A page of facts and figures: one HTML file that needs nothing else."""
 
+from collections.abc import Iterable
 from html import escape
 from numbers import Integral, Real
 
@@ -45,12 +46,16 @@ def describe(path, title, sections):
         ImportError: If there is a figure and no matplotlib.
     """
     path = target(path, ".html")
+    if isinstance(sections, (dict, str)) or not isinstance(sections, Iterable):
+        raise ValueError(
+            f"`sections` must be a list of dicts. Received: {type(sections).__name__}."
+        )
     body = "\n".join(_section(section) for section in sections)
     page = (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n{body}\n</body>\n</html>\n"
+        f"<title>{escape(str(title))}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{escape(str(title))}</h1>\n{body}\n</body>\n</html>\n"
     )
     with aside(path) as [part]:
         part.write_text(page, encoding="utf-8")
@@ -58,8 +63,10 @@ def describe(path, title, sections):
 
 
 def _section(section):
+    if not isinstance(section, dict):
+        raise ValueError(f"A section must be a dict. Received: {section!r}.")
     kind = section.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"A section's `kind` must be one of {list(KINDS)}. Received: {kind!r}.")
     write, needed = KINDS[kind]
     missing = [key for key in needed if key not in section]
@@ -68,7 +75,16 @@ def _section(section):
             f"A section of kind {kind!r} needs {list(needed)}. Received: {sorted(section)}."
         )
     heading = f"<h2>{escape(str(section['title']))}</h2>\n" if section.get("title") else ""
-    return f"<section>\n{heading}{write(section)}\n</section>"
+    try:
+        body = write(section)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        if "Received: " in str(error):
+            raise
+        raise ValueError(
+            f"A section of kind {kind!r} needs {list(needed)} in the form that `describe` tells. "
+            f"Received: {repr(section)[:300]} ({type(error).__name__}: {error})."
+        ) from error
+    return f"<section>\n{heading}{body}\n</section>"
 
 
 def _text(section):

@@ -48,8 +48,7 @@ def random(model, inputs, count=8):
 
 def _batches(data, inputs, what):
     """Yield batches in one of the forms of `_by_name` until there are enough samples."""
-    if isinstance(data, tuple):
-        data = data[0]
+    data = _without_targets(data, what)
     is_list = isinstance(data, list) and len(data) == len(inputs) and _is_array(data[0])
     if is_list and len(inputs) == 1:  # one array in a list, or a list of one batch or sample
         data = data[0]
@@ -65,12 +64,21 @@ def _batches(data, inputs, what):
         ) from None
     count = 0
     for batch in batches:
-        batch = batch[0] if isinstance(batch, tuple) else batch
+        batch = _without_targets(batch, what)
         yield batch
         first = next(iter(_by_name(batch, inputs, what).values()))
         count += len(first)
         if count >= MOST:
             return
+
+
+def _without_targets(value, what):
+    """Return the inputs of `(inputs, targets, …)`; inputs in an inner tuple become a list."""
+    if not isinstance(value, tuple):
+        return value
+    if not value:
+        raise ValueError(f"`{what}` must hold at least one sample. Received: an empty tuple.")
+    return list(value[0]) if isinstance(value[0], tuple) else value[0]
 
 
 def _by_name(batch, inputs, what):
@@ -97,7 +105,7 @@ def _by_name(batch, inputs, what):
 
 
 def _batch(x, array, what):
-    array = np.asarray(keras.ops.convert_to_numpy(array) if _is_array(array) else array)
+    array = as_array(array, what)
     if array.ndim == len(x.shape) - 1:
         array = array[None]
     if array.shape[1:] != x.shape[1:]:
@@ -106,6 +114,19 @@ def _batch(x, array, what):
             f"Received: an array of shape {array.shape}."
         )
     return array[:MOST]
+
+
+def as_array(values, what):
+    """Return `values` as an array of numbers."""
+    try:
+        array = np.asarray(keras.ops.convert_to_numpy(values) if _is_array(values) else values)
+    except (TypeError, ValueError) as error:  # rows of several lengths, sparse tensors
+        raise ValueError(f"`{what}` must hold arrays of numbers. Received: {error}") from error
+    if array.dtype.name == "bfloat16":  # no type of NumPy's own
+        array = array.astype("float32")
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"`{what}` must hold arrays of numbers. Received: type {array.dtype}.")
+    return array
 
 
 def _checked(x, batches, what):
@@ -122,6 +143,14 @@ def _checked(x, batches, what):
                 f"`{what}` must be whole numbers for input {x.name!r} of type {x.dtype}. "
                 f"Received: {values[values != np.round(values)][0]}."
             )
+    if "int" in x.dtype:
+        limits = np.iinfo(x.dtype)
+        for value in (values.min(initial=0), values.max(initial=0)):
+            if not limits.min <= int(value) <= limits.max:
+                raise ValueError(
+                    f"`{what}` must fit input {x.name!r} of type {x.dtype}, {limits.min} to "
+                    f"{limits.max}. Received: {value}."
+                )
     return np.ascontiguousarray(values, dtype=x.dtype)
 
 

@@ -45,8 +45,7 @@ def inputs_of(model, input_shape=None):
         input_shape: Shape without the batch axis that stands in for open sizes, or a dict of
             such shapes by name of input.
     """
-    graph = graph_of(model)
-    named = list(zip(_input_names(graph), graph.inputs))
+    named = list(zip(input_names(model), graph_of(model).inputs))
     given = _shapes_by_name(input_shape, [name for name, _ in named])
     return [_static(name, x, given.get(name)) for name, x in named]
 
@@ -73,10 +72,15 @@ def call(model, tensors):
     return dict(zip(output_names(model), outputs))
 
 
-def _input_names(graph):
+def input_names(model):
+    """Return a name for each input: a flat dict's keys, else the names of the input layers."""
     names = []
-    for path, x in keras.tree.flatten_with_path(graph._inputs_struct):
-        name = path[0] if len(path) == 1 and isinstance(path[0], str) else x.name
+    for path, x in keras.tree.flatten_with_path(graph_of(model)._inputs_struct):
+        name = (
+            path[0]
+            if len(path) == 1 and isinstance(path[0], str)
+            else x._keras_history.operation.name
+        )
         if not re.fullmatch(r"[A-Za-z0-9][\w./-]*", name, re.ASCII) or (
             keyword.iskeyword(name) or name == "self"
         ):
@@ -108,7 +112,7 @@ def _static(name, x, given):
     if x.shape[0] not in (None, 1):
         raise ExportError(
             f"A file takes one sample a call. Received: input {name!r} of shape {x.shape}. "
-            "Leave the batch size of keras.Input open."
+            "Leave the batch size of keras.Input open; begin a Sequential with keras.Input."
         )
     shape = tuple(x.shape[1:]) if given is None else tuple(given)
     fits = len(shape) == len(x.shape) - 1 and all(

@@ -1,16 +1,16 @@
 """The way out: a verified `.tflite` file, or nothing new."""
 
 import hashlib
+from collections.abc import Iterable
 
 from export import samples as data
 from export import schema, signature
 from export.bundle import Bundle, versions
 from export.convert import convert
 from export.files import aside, target, write_json
-from export.float32 import rebuilt
 from export.measure import add_runtime, facts_of_model
 from export.parity import limits_of
-from export.reference import checked
+from export.reference import checked, in_float32
 
 
 def to_tflite(
@@ -75,10 +75,10 @@ def to_tflite(
         inputs = data.take(inputs, tensors, "inputs")
     scores = signature.output_names(model)[:1] if labels else ()
     with aside(path, target(path.with_suffix(".json"), ".json")) as (part, facts_part):
-        model = rebuilt(model)
+        known = inputs or calibration or data.random(model, tensors)
+        model = in_float32(model, known)
         content = convert(model, precision, calibration, input_shape)
         part.write_bytes(content)
-        known = inputs or calibration or data.random(model, tensors)
         parity = checked(model, part, known, precision, tolerance, scores)
         facts = schema.read(part)
         bundle = Bundle(
@@ -103,6 +103,8 @@ def to_tflite(
 def _checked_labels(labels, model):
     if labels is None:
         return None
+    if not isinstance(labels, Iterable):
+        raise ValueError(f"`labels` must be a list of names. Received: labels={labels!r}.")
     labels = [str(label) for label in labels]
     first = signature.graph_of(model).outputs[0]
     if len(labels) != first.shape[-1]:

@@ -145,7 +145,10 @@ def test_a_file_where_a_folder_should_be(model, tmp_path):
 
 
 def test_targets(tmp_path):
-    assert target(str(tmp_path / "a" / "b" / "leaf.tflite"), ".tflite").parent.is_dir()
+    path = target(str(tmp_path / "a" / "b" / "leaf.tflite"), ".tflite")
+    assert list(tmp_path.iterdir()) == []  # folders wait until all arguments are checked
+    with aside(path):
+        assert path.parent.is_dir()
     (tmp_path / "dir.tflite").mkdir()
     with pytest.raises(IsADirectoryError, match="dir.tflite"):
         target(tmp_path / "dir.tflite", ".tflite")

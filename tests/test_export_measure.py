@@ -55,3 +55,21 @@ def test_operations_of_all_subgraphs_are_counted(tmp_path):
     bundle = export.to_tflite(model, tmp_path / "m.tflite", measure=False)
     assert bundle.ops["WHILE"] == 1
     assert bundle.ops["TANH"] == 2 and bundle.ops["LOGISTIC"] == 3  # inside the loop
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"runs": 0}, "`runs` must be .* Received: runs=0"),
+        ({"runs": 1.5}, "Received: runs=1.5"),
+        ({"runs": "x"}, "Received: runs='x'"),
+        ({"threads": (0,)}, r"`threads` must list .* Received: threads=\(0,\)"),
+        ({"threads": 2}, "Received: threads=2"),
+        ({"threads": ()}, r"Received: threads=\(\)"),
+        ({"model_or_file": 5}, "the path of a file is measured. Received: int"),
+        ({"model_or_file": layers.Dense(2)}, "Received: Dense"),
+    ],
+)
+def test_wrong_arguments(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        export.measure(**{"model_or_file": classifier(), **wrong})

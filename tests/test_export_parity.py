@@ -90,6 +90,23 @@ def test_nan_on_one_side_fails_and_on_both_does_not():
         assert "instead of" in parity.failures[0]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_model_that_answers_no_number_fails(value):
+    reference = np.full((3, 2), value)
+    parity, _ = of_one(reference, reference)
+    assert parity.failures == [
+        "y: the model itself answers NaN or infinity only; look for NaN among its weights"
+    ]
+
+
+@pytest.mark.parametrize("value", ["abc", None, float("nan"), -1e-3, {"relative": -1}, [1]])
+def test_wrong_bounds(value, model, tmp_path):
+    given = {"sqnr_db": value} if value is None else value  # None alone is the default
+    with pytest.raises(ValueError, match="`tolerance` must be a number.*Received: "):
+        export.to_tflite(model, tmp_path / "new" / "m.tflite", tolerance=given)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_zeros_are_compared_as_they_are():
     assert of_one(np.zeros((2, 3)), np.full((2, 3), 1e-6))[0].passed
     assert not of_one(np.zeros((2, 3)), np.full((2, 3), 1e-4))[0].passed

@@ -33,8 +33,37 @@ def test_all_samples_are_answered_in_order(two_inputs):
         [np.zeros((2, 3)), np.zeros((2, 2))],
         {"a": np.zeros((2, 3))},
         {"a": np.zeros((0, 3)), "b": np.zeros((0, 2))},
+        {"a": np.zeros((5, 3)), "b": np.zeros((4, 2))},
+        {"a": np.zeros((300, 3)), "b": np.zeros((256, 2))},
+        {"a": 7, "b": np.zeros((1, 2))},
     ],
 )
 def test_wrong_inputs_say_what_was_received(two_inputs, inputs):
     with pytest.raises(ValueError, match="Received: "):
         export.predict(two_inputs[1], inputs)
+
+
+def test_one_sample_of_several_inputs_and_a_home_path(two_inputs, monkeypatch):
+    model, path = two_inputs
+    monkeypatch.setenv("HOME", str(path.parent))
+    a, b = np.arange(3.0), np.arange(2.0)
+    (actual,) = export.predict(f"~/{path.name}", {"a": a, "b": b}).values()
+    np.testing.assert_allclose(actual, np.asarray(model([a[None], b[None]])), rtol=1e-5)
+
+
+def test_a_long_single_sample_is_not_cut(tmp_path):
+    image = keras.Input((300,), name="x")
+    export.to_tflite(keras.Model(image, image * 2), tmp_path / "m.tflite", measure=False)
+    (actual,) = export.predict(tmp_path / "m.tflite", np.arange(300.0)).values()
+    np.testing.assert_array_equal(actual, 2 * np.arange(300.0)[None])
+
+
+def test_relative_paths_follow_the_folder(two_inputs, monkeypatch):
+    """The worker stays where it was started."""
+    model, path = two_inputs
+    expected = export.predict(path, {"a": np.ones((2, 3)), "b": np.ones((2, 2))})
+    monkeypatch.chdir(path.parent)
+    actual = export.predict(path.name, {"a": np.ones((2, 3)), "b": np.ones((2, 2))})
+    np.testing.assert_array_equal(actual["y"], expected["y"])
+    export.to_tflite(model, "new/again.tflite", measure=False)
+    assert export.verify(model, "new/again.tflite", [np.ones((2, 3)), np.ones((2, 2))]).passed

@@ -94,9 +94,10 @@ def test_a_converter_that_crashes_is_an_error(tmp_path, monkeypatch):
 
 
 STORY = """
-import keras, numpy as np, sys
-sys.path.insert(0, {folder!r})
+import keras, numpy as np, os, sys
 import export
+os.chdir({folder!r})
+sys.path.insert(0, "")  # as in an interactive Python
 from keras import layers, ops
 from somebody import Halved
 
@@ -105,9 +106,11 @@ x = layers.Conv2D(4, 3, name="conv")(image)
 scores = layers.Dense(3, name="scores")(Halved()(layers.GlobalAveragePooling2D()(x)))
 model = keras.Model(image, scores)
 samples = np.random.default_rng(0).random((20, 8, 8, 3))
+plain = keras.Input((4,))  # with no name of its own
+export.to_tflite(keras.Model(plain, layers.Dense(2)(plain)), "plain.tflite", measure=False)
 for precision in ("float32", "int8"):
     bundle = export.to_tflite(
-        model, {folder!r} + "/m.tflite", precision, calibration=samples, measure=False
+        model, "m.tflite", precision, calibration=samples, measure=False
     )
     print(precision, bundle.parity.passed, [x.name for x in bundle.inputs + bundle.outputs])
 assert export.verify(model, {folder!r} + "/m.tflite", samples, precision="int8").passed

@@ -152,6 +152,12 @@ def built(model):
     return model
 
 
+def deferred():
+    model = keras.Sequential([layers.Dense(2)])
+    model(np.ones((2, 3), "float32"))
+    return model
+
+
 def quantized():
     x = keras.Input((4,))
     model = keras.Model(x, layers.Dense(4, name="narrow")(x))
@@ -175,6 +181,7 @@ def model_of(*shape, **kwargs):
         (lambda: model_of(name="self"), "Received: 'self'"),
         (lambda: model_of(name="lambda"), "Received: 'lambda'"),
         (lambda: model_of(batch_size=4, name="x"), r"one sample a call.*'x' of shape \(4, 3\)"),
+        (deferred, r"shape \(2, 3\).*begin a Sequential with keras.Input"),
         (
             lambda: model_of(None, 3, name="x"),
             r"fixed sizes. Received: input 'x' of shape \(None, 3\).*input_shape=, .*\(96, 3\)",

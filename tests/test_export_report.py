@@ -123,6 +123,17 @@ def test_many_classes_are_not_written_out(tmp_path):
         ({"kind": "curves", "curves": {}}, "at least one of each. Received: {}"),
         ({"kind": "curves", "curves": {"loss": []}}, "at least one of each"),
         ({"kind": "confusion", "matrix": [[1, 2]], "labels": ["a"]}, r"shape \(1, 2\) and 1"),
+        ("text", "must be a dict. Received: 'text'"),
+        ({"kind": ["text"]}, r"Received: \['text'\]"),
+        ({"kind": "text", "text": None}, r"kind 'text' needs \['text'\].*Received: {'kind'"),
+        ({"kind": "facts", "facts": [1]}, "kind 'facts' needs .*Received: "),
+        ({"kind": "curves", "curves": [1, 2]}, "kind 'curves' needs .*Received: "),
+        (
+            {"kind": "confusion", "matrix": [[1], [2, 3]], "labels": "ab"},
+            "kind 'confusion' needs .*Received: ",
+        ),
+        ({"kind": "scatter", "points": [{"x": 1}]}, "kind 'scatter' needs .*KeyError: 'y'"),
+        ({"kind": "scatter", "points": [{"x": "a", "y": 1}]}, "kind 'scatter' needs .*Received"),
         ({"kind": "scatter", "points": []}, "at least one. Received: none"),
     ],
 )
@@ -130,6 +141,21 @@ def test_wrong_sections(section, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         export.describe(tmp_path / "r.html", "Wrong", [section])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("sections", [{"kind": "text", "text": "one"}, "text", None, 5])
+def test_sections_are_a_list(sections, tmp_path):
+    with pytest.raises(ValueError, match="must be a list of dicts. Received: "):
+        export.describe(tmp_path / "new" / "r.html", "Wrong", sections)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_matplotlib_has_no_glyphs_for(tmp_path):
+    """Warnings are errors here; the browser draws the text."""
+    labels = ["\N{CAT FACE}", "\u6c34"]
+    section = {"kind": "confusion", "matrix": [[1, 2], [3, 4]], "labels": labels}
+    text = export.describe(tmp_path / "r.html", "Names", [section]).read_text(encoding="utf-8")
+    assert all(label in text for label in labels)
 
 
 def test_wrong_path(tmp_path):

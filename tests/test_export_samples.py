@@ -12,6 +12,7 @@ from export.signature import Tensor
 ONE = [Tensor("image", (1, 4, 4, 3), "float32")]
 TWO = [Tensor("image", (1, 4, 4, 3), "float32"), Tensor("ids", (1, 5), "int32")]
 x = np.random.default_rng(0).random((10, 4, 4, 3))
+BYTES = [Tensor("pixels", (1, 2), "uint8")]
 ids = np.arange(50).reshape(10, 5)
 
 
@@ -64,10 +65,20 @@ def test_forms_for_one_input(data):
         [x, ids],
         {"ids": ids, "image": x},
         (([a, b], 0) for a, b in batches(x, ids)),
+        (((a, b), 0) for a, b in batches(x, ids)),
+        ((x, ids), None),
         (({"image": a, "ids": b}, 0) for a, b in batches(x, ids)),
         ([x, ids], None),
     ],
-    ids=["list", "dict", "generator of lists", "generator of dicts", "tuple with targets"],
+    ids=[
+        "list",
+        "dict",
+        "generator of lists",
+        "inner tuples",
+        "inner tuple",
+        "generator of dicts",
+        "tuple with targets",
+    ],
 )
 def test_forms_for_two_inputs(data):
     found = take(data, TWO)
@@ -81,6 +92,8 @@ def test_forms_for_two_inputs(data):
 def test_tf_data():
     import tensorflow as tf
 
+    both = tf.data.Dataset.from_tensor_slices(((x, ids), ids)).batch(3)
+    np.testing.assert_array_equal(take(both, TWO)["ids"], ids)
     data = tf.data.Dataset.from_tensor_slices((x, ids))
     for form in (data, data.batch(3), data.batch(3).repeat().prefetch(1)):
         assert len(take(form, ONE)["image"]) in (10, MOST)
@@ -112,6 +125,8 @@ def spoiled(value):
         ([], ONE, "at least one sample. Received: none"),
         (np.zeros((0, 4, 4, 3)), ONE, "at least one sample. Received: none"),
         (iter(()), ONE, "at least one sample. Received: none"),
+        ((), ONE, "at least one sample. Received: an empty tuple"),
+        (iter([()]), ONE, "at least one sample. Received: an empty tuple"),
         (spoiled(np.nan), ONE, r"NaN or infinity in sample 7 of input 'image' \(1 such"),
         (spoiled(np.inf), ONE, r"sample 7 of input 'image'"),
         (batches(spoiled(-np.inf)), ONE, r"sample 7 of input 'image'"),
@@ -122,6 +137,13 @@ def spoiled(value):
         ((x, ids), TWO, "a tuple is read as"),
         ([x, ids[:9]], TWO, r"as many samples in each input. Received: .*'image': 10, 'ids': 9"),
         ([x, ids + 0.5], TWO, r"whole numbers for input 'ids' of type int32. Received: 0.5"),
+        ([x, ids + 2**40], TWO, r"'ids' of type int32, -2147483648 to 2147483647. Received: 10995"),
+        ([x, -(2.0**40) - ids], TWO, r"'ids' of type int32.*Received: -10995"),
+        (np.array([[300, 1]]), BYTES, "'pixels' of type uint8, 0 to 255. Received: 300"),
+        (np.array([[1, -1]]), BYTES, "'pixels' of type uint8, 0 to 255. Received: -1"),
+        (x.astype(str), ONE, "arrays of numbers. Received: type <U"),
+        (x.astype(object), ONE, "arrays of numbers. Received: type object"),
+        ({"pixels": [[1, 2], [3]]}, BYTES, "arrays of numbers. Received: "),
         (7, ONE, "an array, a list or dict of arrays, or an iterable of batches. Received: int"),
     ],
 )
@@ -166,5 +188,7 @@ def test_bad_calibration_is_found_before_conversion(calibration, message, tmp_pa
     image = keras.Input((4, 4, 3), name="image")
     model = keras.Model(image, layers.Conv2D(2, 3)(image))
     with pytest.raises(ValueError, match=message):
-        export.to_tflite(model, tmp_path / "m.tflite", "int8", calibration=calibration)
-    assert list(tmp_path.iterdir()) == []
+        export.to_tflite(
+            model, tmp_path / "new" / "deep" / "m.tflite", "int8", calibration=calibration
+        )
+    assert list(tmp_path.iterdir()) == []  # no folder either
