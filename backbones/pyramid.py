@@ -36,7 +36,7 @@ def pyramid(model, levels=None, *, name=None):
     """
     flat, copies, copy_weights = trace(model)
     if isinstance(levels, dict):
-        found = {level: _named(flat, layer) for level, layer in levels.items()}
+        found = {level: _named(model, flat, copies, layer) for level, layer in levels.items()}
     else:
         found = _choose(stage_ends(nodes_between(flat.outputs, ())), levels, model)
     graph = graph_of(model)
@@ -50,7 +50,10 @@ def pyramid(model, levels=None, *, name=None):
     return keras.Model(flat.input, found, name=name or model.name)
 
 
-def _named(flat, layer):
+def _named(model, flat, copies, layer):
+    for node in nodes_between(graph_of(model).outputs, ()):
+        if node.operation.name == layer:
+            return copies[id(node.outputs[0])]
     names = [each.name for each in flat.layers]
     if layer not in names:
         like = [name for name in names if str(layer) in name][:5] or names[-5:]

@@ -1,5 +1,6 @@
 """Where the stages of a network end: the last block's output at every stride."""
 
+import keras
 from keras import layers
 
 from backbones.strides import strides_of
@@ -34,6 +35,8 @@ def stage_ends(nodes):
         )
     ends = {}
     for stride in sorted({s for s in strides.values() if s and s > 1}):
+        if stride & (stride - 1):  # no power of two has no level
+            continue
         stage = [n for n in nodes if strides[id(n.outputs[0])] == stride]
         exits = [
             (maker[id(x)], node)
@@ -114,7 +117,7 @@ def _block_end(end, exits, maker):
     widened = _match(rest, [ACTIVATIONS, NORMS, CONVS]) or _match(rest, [NORMS, CONVS])
     if widened and all(_is_depthwise(node) for node in exits):
         before = rest[widened]
-        if not isinstance(before.operation, ACTIVATIONS) and _pointwise(rest[widened - 1]):
+        if not _is(before, ACTIVATIONS) and _pointwise(rest[widened - 1]):
             return before  # an inverted residual widens what came linear
     for opening in ([CONVS, ACTIVATIONS, NORMS], [ACTIVATIONS, NORMS], [NORMS]):
         length = _match(rest, opening)
@@ -125,10 +128,13 @@ def _block_end(end, exits, maker):
 
 def _match(chain, kinds):
     """Return the length of `kinds` if the chain begins with them and goes on, else 0."""
-    fits = len(chain) > len(kinds) and all(
-        isinstance(node.operation, kind) for node, kind in zip(chain, kinds)
-    )
+    fits = len(chain) > len(kinds) and all(_is(node, kind) for node, kind in zip(chain, kinds))
     return len(kinds) if fits else 0
+
+
+def _is(node, kinds):
+    linear = getattr(node.operation, "activation", None) is keras.activations.linear
+    return isinstance(node.operation, kinds) and not (kinds is ACTIVATIONS and linear)
 
 
 def _is_depthwise(node):

@@ -1,5 +1,6 @@
 """What every block shares: one base class, one registration, two tables of names."""
 
+import functools
 import math
 
 import keras
@@ -14,10 +15,11 @@ class PlainArguments:
 
     def __new__(cls, *args, **kwargs):
         for value in keras.tree.flatten((args, kwargs)):
-            if isinstance(value, np.generic):
+            if isinstance(value, np.generic) or hasattr(value, "shape"):
+                plain = np.asarray(value).tolist()
                 raise ValueError(
                     "Arguments of a layer are plain Python data, so that it can be saved. "
-                    f"Received: {value!r} for {cls.__name__}. Write {value.item()!r}."
+                    f"Received: {value!r} for {cls.__name__}. Write {plain!r}."
                 )
         if isinstance(kwargs.get("dtype"), keras.DTypePolicy):  # sublayers get it as an object
             kwargs = {**kwargs, "dtype": kwargs["dtype"].name}
@@ -62,7 +64,13 @@ class Block(PlainArguments, layers.Layer):
             )
         super().__init__(**kwargs)
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _with_known_channels(cls.build)
+
     def build(self, input_shape):
+        check_channels(input_shape)
         self.call(self._symbolic(input_shape))
 
     def compute_output_shape(self, input_shape):
@@ -79,6 +87,28 @@ class Block(PlainArguments, layers.Layer):
         return keras.tree.map_shape_structure(
             lambda shape: keras.KerasTensor(shape, self.compute_dtype), input_shape
         )
+
+
+def _with_known_channels(build):
+    @functools.wraps(build)
+    def checked(self, input_shape):
+        check_channels(input_shape)
+        build(self, input_shape)
+
+    return checked
+
+
+def check_channels(input_shape):
+    """Raise where the last axis of a shape, or of a list or dict of them, is open."""
+
+    def check(shape):
+        if len(shape) > 1 and shape[-1] is None:
+            raise ValueError(
+                "The channels, the last axis, must be known before weights can be made. "
+                f"Received: input_shape={input_shape}."
+            )
+
+    keras.tree.map_shape_structure(check, input_shape)
 
 
 NORMS = {
@@ -101,9 +131,9 @@ def make_norm(norm, channels, *, name="norm", **kwargs):
         name: Name of the layer.
         **kwargs: Further arguments of the layer, such as `dtype`.
     """
-    options = {"type": norm} if isinstance(norm, str) else dict(norm or {})
+    options = dict(norm) if isinstance(norm, dict) else {"type": norm}
     kind = options.pop("type", None)
-    if kind not in NORMS:
+    if not isinstance(kind, str) or kind not in NORMS or "name" in options:
         raise ValueError(f"`norm` must be one of {sorted(NORMS)}. Received: norm={norm!r}.")
     if kind == "group":
         options.setdefault("groups", math.gcd(32, channels))
@@ -116,7 +146,7 @@ def has_norm(norm):
 
 
 def make_activation(activation, *, name="act", **kwargs):
-    """Return the layer of the Keras activation called `activation`; `None` is `"linear"`."""
+    """Return the layer of the Keras activation called `activation`; `None` is none."""
     try:
         if not isinstance(activation, str | None):
             raise ValueError
@@ -126,21 +156,42 @@ def make_activation(activation, *, name="act", **kwargs):
             "`activation` must be the name of one of keras.activations. "
             f"Received: activation={activation!r}."
         ) from None
+    if activation in (None, "linear"):
+        return layers.Identity(name=name, **kwargs)
     return layers.Activation(activation, name=name, **kwargs)
 
 
 def check_positive(**values):
-    """Raise where a value is neither a whole number above zero nor a sequence of such."""
+    """Raise where a value is no whole number above zero."""
     for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"`{name}` must be a whole number above zero. Received: {name}={value!r}."
+            )
+
+
+def check_sides(rank, **values):
+    """Raise where a value is neither a whole number above zero nor one for each side."""
+    for name, value in values.items():
+        if isinstance(value, (list, tuple)) and len(value) != rank:
+            raise ValueError(
+                f"`{name}` must be a number, or one for each of {rank} sides. "
+                f"Received: {name}={value!r}."
+            )
         for number in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise ValueError(
-                    f"`{name}` must be a whole number above zero. Received: {name}={value!r}."
-                )
+            check_positive(**{name: number})
+
+
+def check_above_zero(**values):
+    """Raise where a value is no finite number above zero."""
+    for name, value in values.items():
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not 0 < value < math.inf:
+            raise ValueError(f"`{name}` must be above 0. Received: {name}={value!r}.")
 
 
 def check_rate(**values):
     """Raise where a value is no share: at least 0 and below 1."""
     for name, value in values.items():
-        if not 0 <= value < 1:
+        if not isinstance(value, (int, float)) or not 0 <= value < 1:
             raise ValueError(f"`{name}` must lie in [0, 1). Received: {name}={value!r}.")

@@ -2,7 +2,7 @@
 
 from keras import layers
 
-from blocks.base import Block, make_activation, register
+from blocks.base import Block, check_above_zero, make_activation, register
 from blocks.conv import CONVS
 
 POOLS = {
@@ -35,8 +35,7 @@ class SqueezeExcite(Block):
 
     def __init__(self, ratio=0.25, *, activation="relu", gate="sigmoid", **kwargs):
         super().__init__(**kwargs)
-        if not ratio > 0:
-            raise ValueError(f"`ratio` must be above 0. Received: ratio={ratio!r}.")
+        check_above_zero(ratio=ratio)
         self.ratio = ratio
         self.act = make_activation(activation, dtype=self.dtype_policy)
         self.gate = make_activation(gate, dtype=self.dtype_policy, name="gate")

@@ -1,8 +1,17 @@
 """Convolution, normalization, activation: the unit that networks are made of."""
 
+import keras
 from keras import layers
 
-from blocks.base import Block, check_positive, has_norm, make_activation, make_norm, register
+from blocks.base import (
+    Block,
+    check_positive,
+    check_sides,
+    has_norm,
+    make_activation,
+    make_norm,
+    register,
+)
 
 CONVS = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
 DEPTHWISE = {1: layers.DepthwiseConv1D, 2: layers.DepthwiseConv2D}
@@ -51,16 +60,13 @@ class ConvNormAct(Block):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive(
-            filters=filters, kernel_size=kernel_size, strides=strides, dilation_rate=dilation_rate
-        )
+        check_window(CONVS, rank, kernel_size, strides, dilation_rate)
+        check_positive(filters=filters)
         check_groups(groups, filters=filters)
-        if rank not in CONVS:
-            raise ValueError(f"`rank` must be 1, 2 or 3. Received: rank={rank!r}.")
-        if strides not in (1, [1] * rank, (1,) * rank) and dilation_rate != 1:
+        if padding not in ("same", "valid", *["causal"] * (rank == 1)):
             raise ValueError(
-                "A convolution is strided or dilated, not both. "
-                f"Received: strides={strides}, dilation_rate={dilation_rate}."
+                '`padding` must be "same", "valid" or, with rank=1, "causal". '
+                f"Received: padding={padding!r}, rank={rank}."
             )
         self.groups = groups
         self.input_spec = layers.InputSpec(ndim=rank + 2)
@@ -102,7 +108,7 @@ class DepthwiseNormAct(Block):
         activation: Name of a Keras activation, `None` for none.
 
     Raises:
-        ValueError: If `rank` is neither 1 nor 2.
+        ValueError: If `rank` is neither 1 nor 2, or a dilated convolution is also strided.
 
     >>> DepthwiseNormAct(5, strides=2)(np.ones((1, 32, 32, 3))).shape
     (1, 16, 16, 3)
@@ -120,9 +126,7 @@ class DepthwiseNormAct(Block):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive(kernel_size=kernel_size, strides=strides, dilation_rate=dilation_rate)
-        if rank not in DEPTHWISE:
-            raise ValueError(f"`rank` must be 1 or 2. Received: rank={rank!r}.")
+        check_window(DEPTHWISE, rank, kernel_size, strides, dilation_rate)
         make_norm(norm, 1)  # an unknown name is told now, the layer needs the channels
         self.norm_spec = norm
         self.input_spec = layers.InputSpec(ndim=rank + 2)
@@ -193,6 +197,18 @@ class DepthwiseSeparableConv(Block):
 
     def call(self, x):
         return self.pointwise(self.depthwise(x))
+
+
+def check_window(layers_by_rank, rank, kernel_size, strides, dilation_rate):
+    """Raise where a kernel cannot move so over so many sides."""
+    if isinstance(rank, bool) or not isinstance(rank, int) or rank not in layers_by_rank:
+        raise ValueError(f"`rank` must be one of {[*layers_by_rank]}. Received: rank={rank!r}.")
+    check_sides(rank, kernel_size=kernel_size, strides=strides, dilation_rate=dilation_rate)
+    if max(keras.tree.flatten(strides)) > 1 and max(keras.tree.flatten(dilation_rate)) > 1:
+        raise ValueError(
+            "A convolution is strided or dilated, not both. "
+            f"Received: strides={strides}, dilation_rate={dilation_rate}."
+        )
 
 
 def check_groups(groups, **channels):

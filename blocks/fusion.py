@@ -48,8 +48,8 @@ class GatedFusion(Block):
 
     The gates of a channel sum to one over the inputs.
 
-    Shape: a list of `(batch, ..., channels_i)`, equal but for the channels, to
-    `(batch, ..., units)`.
+    Shape: a list of `(batch, ..., channels_i)`, equal but for the channels and with two sides
+    at most, to `(batch, ..., units)`.
 
     Args:
         units: Number of output channels.
@@ -73,6 +73,11 @@ class GatedFusion(Block):
 
     def build(self, input_shape):
         check_inputs(input_shape)
+        if len(input_shape[0]) > 4:
+            raise ValueError(
+                "Gated inputs have two sides at most. "
+                f"Received: input_shape={input_shape}. Merge sides with keras.layers.Reshape."
+            )
 
         def dense(name):
             return [

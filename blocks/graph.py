@@ -204,6 +204,10 @@ def _cast(x, dtype):
 
 
 def _copy(operation, name):
+    if isinstance(operation, keras.layers.Lambda):  # code that is in memory already
+        return keras.layers.Lambda.from_config(
+            {**operation.get_config(), "name": name}, safe_mode=False
+        )
     if isinstance(operation, keras.Layer):
         return type(operation).from_config({**operation.get_config(), "name": name})
     copy = object.__new__(type(operation))  # a plain operation is its attributes

@@ -1,8 +1,12 @@
 """Blocks over feature maps of several resolutions."""
 
+import re
+
 from keras import layers, ops
 
-from blocks.base import Block, check_positive, register
+from blocks.base import Block, PlainArguments, check_positive, register
+
+MOST_LOST = 3  # positions that 'valid' convolutions cost a doubled map
 
 
 @register
@@ -16,7 +20,7 @@ class FeaturePyramid(Block):
         filters: Number of channels of every output level.
 
     Raises:
-        ValueError: If there are fewer than two levels, or one is larger than the one before.
+        ValueError: If there are fewer than two levels, or one is not about half the one before.
 
     Reference: [Lin et al., 2016](https://arxiv.org/abs/1612.03144)
 
@@ -30,17 +34,14 @@ class FeaturePyramid(Block):
         check_positive(filters=filters)
         self.filters = filters
         self.double = layers.UpSampling2D(2, dtype=self.dtype_policy, name="double")
+        self.fit = FitTo(dtype=self.dtype_policy, name="fit")
 
     def build(self, input_shape):
-        shapes = [input_shape[key] for key in levels_of(input_shape)]
-        sides = [shape[1:3] for shape in shapes]
-        if len(shapes) < 2 or any(
-            a is not None and b is not None and a < b
-            for fine, coarse in zip(sides, sides[1:])
-            for a, b in zip(fine, coarse)
-        ):
+        levels = levels_of(input_shape)
+        shapes = [input_shape[key] for key in levels]
+        if len(shapes) < 2 or not all(map(_halves, shapes, shapes[1:])) or _skips(levels):
             raise ValueError(
-                "At least two maps are needed, from fine to coarse. "
+                "At least two maps are needed, each about half the one before. "
                 f"Received: input_shape={input_shape}."
             )
 
@@ -63,21 +64,54 @@ class FeaturePyramid(Block):
         levels = levels_of(features)
         merged = [lateral(features[key]) for lateral, key in zip(self.laterals, levels)]
         for i in reversed(range(len(merged) - 1)):
-            merged[i] = merged[i] + self.fit(self.double(merged[i + 1]), merged[i])
+            merged[i] = merged[i] + self.fit([self.double(merged[i + 1]), merged[i]])
         outputs = [output(x) for output, x in zip(self.outputs, merged)]
         return dict(zip(levels, outputs)) if isinstance(features, dict) else outputs
 
-    def fit(self, coarse, fine):
-        """Cut or continue the edges of a doubled map: sides are odd, or lost to 'valid'."""
+
+@register
+class FitTo(PlainArguments, layers.Layer):
+    """Continue or cut the edges of a map to the sides of another, known or not.
+
+    Shape: a list of two, `(batch, height, width, channels)` and a map of other sides, to the
+    first with the sides of the second. At most `MOST_LOST` positions are missing.
+
+    >>> FitTo()([np.ones((1, 4, 4, 3)), np.ones((1, 5, 3, 2))]).shape
+    (1, 5, 3, 3)
+    """
+
+    def call(self, inputs):
+        x, other = inputs
         for axis in (1, 2):
-            have, need = coarse.shape[axis], fine.shape[axis]
-            if None not in (have, need) and have < need:
-                edge = coarse[:, -1:] if axis == 1 else coarse[:, :, -1:]
-                coarse = ops.concatenate([coarse] + [edge] * (need - have), axis=axis)
-        if None not in fine.shape[1:3] and coarse.shape[1:3] == fine.shape[1:3]:
-            return coarse
-        height, width = ops.shape(fine)[1:3]
-        return coarse[:, :height, :width]
+            have, need = x.shape[axis], other.shape[axis]
+            missing = MOST_LOST if None in (have, need) else max(0, need - have)
+            edge = x[:, -1:] if axis == 1 else x[:, :, -1:]
+            if missing:
+                x = ops.concatenate([x] + [edge] * missing, axis=axis)
+        if None not in other.shape[1:3] and x.shape[1:3] == other.shape[1:3]:
+            return x
+        height, width = ops.shape(other)[1:3]
+        return x[:, :height, :width]
+
+    def compute_output_shape(self, input_shape):
+        x, other = input_shape
+        return (x[0], *other[1:3], x[3])
+
+
+def _halves(fine, coarse):
+    """Return whether the sides fit, so far as they are known: (27, 14), or 'valid' (54, 26)."""
+    return len(fine) == len(coarse) == 4 and all(
+        None in (a, b) or (-2 <= a - 2 * b <= MOST_LOST and a <= 3 * b)
+        for a, b in zip(fine[1:3], coarse[1:3])
+    )
+
+
+def _skips(levels):
+    """Return whether a level is left out, as P4 of `["P3", "P5"]`."""
+    if not all(re.fullmatch(r"P\d+", str(level)) for level in levels):
+        return False
+    numbers = [int(level[1:]) for level in levels]
+    return numbers != [*range(numbers[0], numbers[0] + len(numbers))]
 
 
 def levels_of(features):

@@ -2,7 +2,7 @@
 
 from keras import layers
 
-from blocks.base import Block, check_positive, make_activation, register
+from blocks.base import Block, check_above_zero, check_positive, make_activation, register
 from blocks.channel_attention import SqueezeExcite
 from blocks.conv import ConvNormAct, DepthwiseNormAct
 from blocks.scale import DropPath
@@ -50,6 +50,7 @@ class ResidualBlock(Block):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_positive(filters=filters, strides=strides)
         policy = self.dtype_policy
         common = {"rank": rank, "norm": norm, "use_bias": use_bias, "dtype": policy}
         self.conv1 = ConvNormAct(
@@ -118,7 +119,7 @@ class BottleneckBlock(Block):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive(filters=filters, reduction=reduction)
+        check_positive(filters=filters, strides=strides, reduction=reduction)
         if filters % reduction:
             raise ValueError(
                 "`reduction` must divide `filters`. "
@@ -187,7 +188,9 @@ class InvertedResidual(Block):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if isinstance(expansion, bool) or not expansion >= 1:
+        check_positive(filters=filters, strides=strides)
+        check_above_zero(expansion=expansion)
+        if expansion < 1:
             raise ValueError(f"`expansion` must be at least 1. Received: expansion={expansion!r}.")
         policy = self.dtype_policy
         common = {"norm": norm, "dtype": policy}
@@ -217,7 +220,9 @@ class InvertedResidual(Block):
 
 def make_squeeze(ratio, **kwargs):
     """Return a `SqueezeExcite` of `ratio`, or nothing at all where it is 0."""
-    return SqueezeExcite(ratio, name="scale", **kwargs) if ratio else layers.Identity(**kwargs)
+    if ratio == 0:
+        return layers.Identity(name="scale", **kwargs)
+    return SqueezeExcite(ratio, name="scale", **kwargs)
 
 
 def make_shortcut(input_shape, filters, strides, *, dtype, **conv):

@@ -3,7 +3,15 @@
 from keras import layers
 
 from blocks.attention import SelfAttention
-from blocks.base import Block, check_positive, check_rate, make_activation, make_norm, register
+from blocks.base import (
+    Block,
+    check_above_zero,
+    check_positive,
+    check_rate,
+    make_activation,
+    make_norm,
+    register,
+)
 from blocks.scale import DropPath
 
 
@@ -49,8 +57,7 @@ class TransformerEncoder(Block):
         super().__init__(**kwargs)
         check_positive(num_heads=num_heads)
         check_rate(dropout=dropout)
-        if not expansion > 0:
-            raise ValueError(f"`expansion` must be above 0. Received: expansion={expansion!r}.")
+        check_above_zero(expansion=expansion)
         policy = self.dtype_policy
         make_norm(norm, 1)  # an unknown name is told now, the layers need the channels
         self.norm, self.expansion = norm, expansion
@@ -68,7 +75,8 @@ class TransformerEncoder(Block):
         policy, channels = self.dtype_policy, input_shape[-1]
         self.norm1 = make_norm(self.norm, channels, dtype=policy, name="norm1")
         self.norm2 = make_norm(self.norm, channels, dtype=policy, name="norm2")
-        self.widen = layers.Dense(round(channels * self.expansion), dtype=policy, name="widen")
+        units = max(1, round(channels * self.expansion))
+        self.widen = layers.Dense(units, dtype=policy, name="widen")
         self.narrow = layers.Dense(channels, dtype=policy, name="narrow")
         super().build(input_shape)
 

@@ -99,6 +99,14 @@ def head_nodes(graph):
         for node in nodes_between(graph.outputs, ())
         if isinstance(node.operation, Head) or _holds_head(node.operation)
     ]
+    ends = [x for _, node in nodes for x in node.outputs]
+    if nodes and {id(x) for x in ends} != {id(x) for x in graph.outputs}:
+        made = [x._keras_history.operation.name for x in graph.outputs]
+        raise ValueError(
+            "The outputs of a model must be those of its heads, each once, with nothing behind "
+            f"or beside them. Received: a model that ends in {', '.join(made)}, with the heads "
+            f"{', '.join(name for name, _ in nodes)}. A model that was deployed answers already."
+        )
     order = list(keys.values())
     return sorted(nodes, key=lambda n: order.index(n[0]) if n[0] in order else len(order))
 

@@ -50,6 +50,10 @@ CASES = [
             {"filters": 6, "groups": 4},
             {"filters": 0},
             {"filters": 6, "strides": 2, "dilation_rate": 2},
+            {"filters": 6, "padding": "nonsense"},
+            {"filters": [6]},
+            {"filters": 6, "strides": (2, 2, 2)},
+            {"filters": 6, "norm": ["batch"]},
             {"filters": 6, "data_format": "channels_first"},
         ],
         [(2, 8, 4), (2, 8, 9, 9, 4)],
@@ -79,7 +83,7 @@ CASES = [
         {"kernel_size": 5, "strides": 2},
         (2, 7, 9, 4),
         (2, 4, 5, 4),
-        [{"rank": 3}, {"norm": "nonsense"}, {"kernel_size": 0}],
+        [{"rank": 3}, {"norm": "nonsense"}, {"kernel_size": 0}, {"strides": 2, "dilation_rate": 2}],
         [(2, 7, 4)],
     ),
     Case(
@@ -101,7 +105,11 @@ CASES = [
         {"filters": 4, "drop_path": 0.2},
         (2, 8, 9, 4),
         (2, 8, 9, 4),
-        [{"filters": 4, "drop_path": 1.0}, {"filters": 4, "activation": "nonsense"}],
+        [
+            {"filters": 4, "drop_path": 1.0},
+            {"filters": 4, "activation": "nonsense"},
+            {"filters": 4, "strides": (1, 1)},
+        ],
         [(2, 8, 4)],
     ),
     Case(
@@ -139,7 +147,7 @@ CASES = [
         {"ratio": 0.5},
         (2, 5, 6, 8),
         (2, 5, 6, 8),
-        [{"ratio": 0.0}, {"gate": "nonsense"}],
+        [{"ratio": 0.0}, {"ratio": "x"}, {"gate": "nonsense"}],
         [(2, 8)],
     ),
     Case(
@@ -150,10 +158,10 @@ CASES = [
     ),
     Case(
         blocks.SelfAttention,
-        {"num_heads": 2},
+        {"num_heads": 2, "dropout": 0.3},
         (2, 7, 8),
         (2, 7, 8),
-        [{"num_heads": 0}, {"dropout": 1.0}],
+        [{"num_heads": 0}, {"num_heads": [2]}, {"dropout": 1.0}, {"dropout": "a"}],
         [(2, 7, 9), (2, 3, 7, 8)],
     ),
     Case(
@@ -175,7 +183,7 @@ CASES = [
     ),
     Case(
         blocks.ConcatFusion,
-        {"units": 6},
+        {"units": 6, "dropout": 0.3},
         [(2, 3), (2, 5)],
         (2, 6),
         [{"units": 0}, {"units": 6, "activation": "nonsense"}],
@@ -188,11 +196,11 @@ CASES = [
         [(2, 3), (2, 5), (2, 4)],
         (2, 6),
         [{"units": 0}, {"units": 6, "activation": "nonsense"}],
-        [[(2, 3)], [(2, 3), (2, 4, 5)]],
+        [[(2, 3)], [(2, 3), (2, 4, 5)], [(2, 3, 3, 3, 2)] * 2],
     ),
     Case(
         blocks.CrossAttentionFusion,
-        {"num_heads": 2},
+        {"num_heads": 2, "dropout": 0.3},
         [(2, 7, 8), (2, 5, 6)],
         (2, 7, 8),
         [{"num_heads": 0}, {"dropout": 1.0}],
@@ -204,7 +212,13 @@ CASES = [
         [(2, 13, 12, 3), (2, 7, 6, 4), (2, 4, 3, 5)],
         [(2, 13, 12, 6), (2, 7, 6, 6), (2, 4, 3, 6)],
         [{"filters": 0}],
-        [[(2, 7, 8, 4)], [(2, 4, 4, 5), (2, 8, 8, 4)]],
+        [
+            [(2, 7, 8, 4)],
+            [(2, 4, 4, 5), (2, 8, 8, 4)],
+            [(2, 8, 8, 4), (2, 2, 2, 4)],
+            [(2, 8, 8, 4), (2, 8, 8, 4)],
+            {"P3": (2, 8, 8, 4), "P5": (2, 4, 4, 4)},
+        ],
     ),
     Case(
         blocks.FeaturePyramid,

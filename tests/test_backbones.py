@@ -181,6 +181,58 @@ def test_a_pyramid_of_a_pyramid_is_the_same():
     assert again.get_layer("stage0_block0") is model.get_layer("stage0_block0")
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        blocks.ConvNormAct,
+        blocks.DepthwiseSeparableConv,
+        blocks.ResidualBlock,
+        blocks.BottleneckBlock,
+        blocks.InvertedResidual,
+    ],
+)
+def test_stages_of_one_block_each(block):
+    """A level is a block's output, also where no block of its stage adds anything."""
+    x = image = keras.Input((64, 64, 3))
+    for i in range(5):
+        x = block(8 * (i + 1), strides=2, name=f"block{i}")(x)
+    found = pyramid(keras.Model(image, x), [f"P{i}" for i in range(1, 6)]).output
+    made = [y._keras_history.operation.name for y in found.values()]
+    assert made == [f"block{i}" for i in range(5)]
+
+
+def test_a_pyramid_of_our_mobilenet_is_the_same():
+    model = mobilenet_v2((64, 64, 3), alpha=0.35)
+    again = pyramid(model, list(model.output))
+    for level, x in model.output.items():
+        assert again.output[level]._keras_history == x._keras_history
+
+
+def test_attention_heads_are_no_map():
+    image = keras.Input((64, 64, 3))
+    x = layers.Conv2D(8, 16, 16, name="patch")(image)
+    x = blocks.TransformerEncoder(2)(layers.Reshape((-1, 8))(x))
+    assert list(pyramid(keras.Model(image, x)).output) == ["P4"]
+    x = layers.Reshape((4, 4, 8), name="map")(x)
+    (found,) = pyramid(keras.Model(image, x)).output.values()
+    assert found._keras_history.operation.name == "map"
+
+
+def test_channels_first_is_refused():
+    image = keras.Input((3, 64, 64))
+    x = layers.Conv2D(8, 3, 4, "same", data_format="channels_first")(image)
+    with pytest.raises(ValueError, match="Received: .*channels_first"):
+        pyramid(keras.Model(image, x))
+
+
+def test_strides_that_are_no_power_of_two_have_no_level():
+    x = image = keras.Input((144, 144, 3))
+    for strides in (3, 2, 2):
+        x = layers.Conv2D(4, 3, strides, "same")(x)
+    with pytest.raises(ValueError, match="stride 4 or more"):
+        pyramid(keras.Model(image, x))
+
+
 def test_sequentials_nested_and_flat():
     app = apps.MobileNetV2(weights=None, input_shape=(64, 64, 3), alpha=0.35, include_top=False)
     model = keras.Sequential([keras.Input((64, 64, 3)), layers.Rescaling(1 / 127.5, -1.0), app])
@@ -243,6 +295,8 @@ def test_levels_by_name():
     assert list(pyramid(app, ["P1", "P5"]).output) == ["P1", "P5"]
     with pytest.raises(ValueError, match=r"Received: levels=\['P7'\]"):
         pyramid(app, ["P7"])
+    ours = mobilenet_v2((64, 64, 3), alpha=0.35)
+    assert pyramid(ours, {"P3": "stage2_block2"}).output["P3"] is ours.output["P3"]
     with pytest.raises(ValueError, match="Received: 'block_3_exp'.*block_3_expand_relu"):
         pyramid(app, {"P2": "block_3_exp"})
 

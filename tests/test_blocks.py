@@ -101,6 +101,8 @@ def test_activations_by_name(activation):
 def test_numpy_numbers_are_refused_with_the_plain_one():
     with pytest.raises(ValueError, match=r"Received: np.int64\(8\).*Write 8"):
         blocks.ConvNormAct(np.int64(8))
+    with pytest.raises(ValueError, match=r"Received: array.*Write \[2, 2\]"):
+        blocks.ConvNormAct(8, np.array([2, 2]))
 
 
 def test_channels_first_is_refused():
@@ -226,6 +228,14 @@ def test_masks_pass_through_encoders():
     np.testing.assert_allclose(model(long), same(short), rtol=1e-4, atol=1e-5)
 
 
+def test_both_branches_of_an_encoder_are_dropped():
+    x = numbers(4000, 3, 4)
+    layer = shaken(blocks.TransformerEncoder(1, drop_path=0.5), x)
+    y = ops.convert_to_numpy(layer(x, training=True))
+    untouched = (y == x).all((1, 2)).mean()  # both branches left out: 0.5 x 0.5
+    np.testing.assert_allclose(untouched, 0.25, atol=0.04)
+
+
 def test_concat_fusion():
     x = [numbers(2, 3), numbers(2, 5, seed=1)]
     layer = shaken(blocks.ConcatFusion(6), x)
@@ -286,6 +296,27 @@ def test_feature_pyramid_continues_the_edge_of_maps_that_padding_shrank():
     doubled = coarse.repeat(2, axis=1).repeat(2, axis=2)
     expected = fine + np.pad(doubled, [(0, 0), (0, 2), (0, 1), (0, 0)], mode="edge")
     np.testing.assert_allclose(identity_pyramid([fine, coarse])([fine, coarse])[0], expected)
+
+
+def test_an_open_pyramid_equals_a_closed_one():
+    """'valid' convolutions: 50, 24, 11 and 5 are not halves, and an open graph cannot know."""
+    outputs = []
+    weights = None
+    for sides in ((100, 100), (None, None)):
+        x = image = keras.Input((*sides, 3))
+        maps = []
+        for _ in range(4):
+            x = layers.Conv2D(4, 3, 2)(x)
+            maps.append(x)
+        model = keras.Model(image, blocks.FeaturePyramid(4)(maps))
+        model.set_weights(weights or model.get_weights())
+        weights = model.get_weights()
+        image = numbers(1, 100, 100, 3)
+        outputs += [model.predict(image, verbose=0)]
+        outputs += [blocks.flatten(model).predict(image, verbose=0)]
+    for other in outputs[1:]:
+        for a, b in zip(outputs[0], other):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_drop_path_drops_whole_samples_and_keeps_the_mean():

@@ -245,6 +245,39 @@ def test_every_argument_is_heard(case):
 
 
 @every_layer
+def test_open_channels_are_refused(case):
+    """Weights need a number of channels: one clear error, not a stack trace."""
+    inputs = as_inputs(tree.map_shape_structure(lambda s: s[:-1] + (None,), case.input_shape))
+    if not shaken(case).trainable_variables:
+        return
+    with pytest.raises(ValueError, match="Received: "):
+        case.make()(inputs)
+
+
+@every_layer
+def test_masks_are_handed_on(case):
+    """A layer that says it supports masks gives its (first) input's mask to its output."""
+    first = tree.flatten(as_inputs(case.input_shape))[0]
+    if isinstance(case.make(), heads.Head) or not case.make().supports_masking:
+        return
+    masked = keras.layers.Masking()(first)
+    rest = as_inputs(case.input_shape)
+    inputs = [masked, *rest[1:]] if isinstance(rest, list) else masked
+    assert case.make()(inputs)._keras_mask is masked._keras_mask
+
+
+@every_layer
+def test_sublayers_have_names_of_their_own(case):
+    """Paths carry no counters: two layers made alike name their parts alike."""
+
+    def names(layer):
+        layer.build(case.input_shape)
+        return [part.name for part in layer._flatten_layers(include_self=False)]
+
+    assert names(case.make()) == names(case.make())
+
+
+@every_layer
 def test_save_and_load_give_the_same_outputs(case, tmp_path):
     model, x = as_model(case), numbers(case.input_shape)
     model.save(tmp_path / "model.keras")

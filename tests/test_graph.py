@@ -127,6 +127,12 @@ def test_adapted_normalization_keeps_its_numbers():
     assert_same_outputs(model, flatten(model), 10 + numbers(2, 3))
 
 
+def test_code_of_ones_own_is_trusted():
+    x = keras.Input((3,))
+    model = keras.Model(x, layers.Lambda(lambda v: v * 2, output_shape=(3,))(x))
+    assert_same_outputs(model, flatten(model), numbers(2, 3))
+
+
 def test_mixed_precision_stays_mixed():
     x = keras.Input((16, 16, 3))
     y = blocks.ResidualBlock(4, dtype="mixed_bfloat16")(x)

@@ -206,3 +206,19 @@ def test_import_brings_nothing_heavy():
         "assert not new & {'tensorflow', 'jax', 'sklearn', 'ai_edge_litert', 'matplotlib'}, new"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_nothing_may_stand_behind_or_beside_a_head():
+    """What a model adds to its heads' outputs would be lost without a word."""
+    x = keras.Input((4,))
+    model = heads.attach(keras.Model(x, x), heads.ClassificationHead(2))
+    twice = keras.Input((4,))
+    wrong = [
+        keras.Model(twice, (model(twice) + model(-twice)) / 2),
+        keras.Model(twice, keras.layers.Rescaling(5.0)(model(twice))),
+        keras.Model(twice, {"kind": model(twice), "more": keras.layers.Dense(2)(twice)}),
+        heads.deploy(model, threshold=0.3),
+    ]
+    for each in wrong:
+        with pytest.raises(ValueError, match="nothing behind or beside them. Received: "):
+            heads.deploy(each)
