@@ -1,5 +1,6 @@
 """What a search answers: the front, the best under limits, the order of the finished trials."""
 
+from tuning.checks import is_number
 from tuning.objectives import FACTS, front
 
 
@@ -36,6 +37,9 @@ def rank(trials, objectives, first):
 
 def best_within(trials, objectives, limits):
     """Return the best of the trials that keep the limits; see `ParetoSearch.best`."""
+    broken = {name: limit for name, limit in limits.items() if not is_number(limit)}
+    if broken:
+        raise ValueError(f"A limit is a number. Received: {broken}.")
     names = {name for trial in trials for name in trial.metrics.metrics}
     unknown = sorted(set(limits) - names)
     if trials and unknown:

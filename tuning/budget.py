@@ -53,22 +53,33 @@ class Budget:
         >>> Budget(params=4).check(model)
         ({'params': 8, 'macs': 6}, {'params': 1.0})
         """
-        facts = measure(model)
+        facts = measure(model, required=self.limits)
         return facts, self.violations(facts)
 
 
-def measure(model, required=True) -> dict:
-    """Return the static facts of a model: `{"params": …, "macs": …}`.
+def measure(model, required=("params", "macs")) -> dict:
+    """Return the static facts of a model: `{"params": …, "macs": …}`, `None` where unknown.
 
     Args:
-        model: A built `keras.Model`.
-        required: Whether a model that cannot be measured is an error. Otherwise its `"macs"`
-            are `None`.
+        model: A `keras.Model`.
+        required: Names of the facts that must be known.
+
+    Raises:
+        ValueError: If one of them is not.
     """
+    facts = {"params": int(model.count_params()) if model.built else None, "macs": None}
     try:
-        facts = export.measure(model)
+        found = export.measure(model)
     except Exception:  # a foreign model may break the tracing anywhere
-        if required:
+        if any(facts[name] is None for name in required):
             raise
-        return {"params": int(model.count_params()) if model.built else None, "macs": None}
-    return {"params": int(facts.params), "macs": int(facts.macs)}
+        return facts
+    if not found.uncounted:
+        facts["macs"] = int(found.macs)
+    elif "macs" in required:
+        raise ValueError(
+            "Where MACs are limited or an objective, those of every layer must be known. "
+            f"Received: {model.name!r}, whose layers {found.uncounted} cannot be counted. "
+            "Use others, or limit `params`."
+        )
+    return facts

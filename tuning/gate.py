@@ -87,7 +87,7 @@ class Gate:
         running = self.tuner.oracle.running[trial.trial_id]
         wanted = {o.name for o in self.tuner.oracle.objectives} & set(FACTS)
         try:
-            running.facts = measure(model, required=bool(wanted or self.tuner.budget.limits))
+            running.facts = measure(model, required={*wanted, *self.tuner.budget.limits})
         except Exception as problem:  # a model that cannot be measured cannot be judged
             self.built = hp, None, problem
             return True
@@ -131,9 +131,11 @@ def fresh_model(tuner, hp, seed=None):
         hp: Hyperparameters.
         seed: Seed of the weights and of the training to follow, or `None`.
     """
-    policy = keras.config.dtype_policy()
-    keras.backend.clear_session(free_memory=False)  # which forgets the policy, too
+    policy, logs = keras.config.dtype_policy(), keras.config.is_interactive_logging_enabled()
+    keras.backend.clear_session(free_memory=False)  # which forgets what was configured, too
     keras.config.set_dtype_policy(policy)
+    if not logs:
+        keras.config.disable_interactive_logging()
     if seed is not None:
         keras.utils.set_random_seed(seed)
     model = tuner._build_hypermodel(hp)

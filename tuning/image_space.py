@@ -72,14 +72,15 @@ def image_space(
             f"`input_shape` must have fixed sides of at least {LEAST_SIDE}. "
             f"Received: input_shape={input_shape!r}."
         )
-    most = most_stages(min(sides))
-    table = {"stages": sorted({max(1, most - 1), most}), **CHOICES, **(choices or {})}
+    choices = {} if choices is None else choices
     families = FAMILIES if families is None else families
-    check_names("choices", choices or {}, {"stages", *CHOICES})
+    check_names("choices", choices, {"stages", *CHOICES})
     check_names("families", families, FAMILIES)
     for name, offered in families.items():
         check_names(f"families[{name!r}]", offered, FAMILIES[name])
         families = {**families, name: {**FAMILIES[name], **offered}}
+    most = most_stages(min(sides))
+    table = {"stages": sorted({max(1, most - 1), most}), **CHOICES, **choices}
 
     def build(hp):
         chosen = choose(hp, {"family": list(families), **table})
@@ -110,7 +111,9 @@ def image_space(
 
 
 def check_names(what, given, known):
-    """Raise where a table has a name that means nothing."""
+    """Raise where a table is none, or has a name that means nothing."""
+    if not isinstance(given, dict):
+        raise ValueError(f"`{what}` must be a dict from names. Received: {what}={given!r}.")
     unknown = sorted(set(given) - set(known))
     if unknown or (what == "families" and not given):
         raise ValueError(f"`{what}` may have {sorted(known)}. Received: {unknown or 'nothing'}.")

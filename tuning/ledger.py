@@ -52,13 +52,19 @@ class Ledger:
         """Return the Optuna trials of all workers, by number."""
         return self.study.get_trials(deepcopy=False)
 
+    def current(self):
+        """Return the Optuna trials but those that another takes up again."""
+        trials = self.all()
+        followed = {t.user_attrs.get("retry_of") for t in trials}
+        return [t for t in trials if t.number not in followed]
+
     def spent(self):
         """Return the number of trials that count, finished and running."""
-        return sum(outcome(t) in SPENT for t in self.all())
+        return sum(outcome(t) in SPENT for t in self.current())
 
     def tried(self, without=None):
         """Return the trials whose configuration must not come again."""
-        return [t for t in self.all() if outcome(t) in TRIED and t.number != without]
+        return [t for t in self.current() if outcome(t) in TRIED and t.number != without]
 
     def end(self, number, record, pruned=True):
         """Tell Optuna how the trial with this record ended.
@@ -95,14 +101,17 @@ class Ledger:
             running = trial.state == TrialState.RUNNING and trial.number not in own
             if running and not is_alive(trial):
                 self._end_dead(trial)
-        trials = self.all()
-        followed = {t.user_attrs.get("retry_of") for t in trials}
-        for trial in trials:
-            if outcome(trial) == "interrupted" and trial.number not in followed:
-                attributes = {"retry_of": trial.number, "crashes": crashes(trial)}
-                if "index" in trial.user_attrs:
-                    attributes["index"] = trial.user_attrs["index"]
-                self.study.enqueue_trial(trial.params, user_attrs=attributes)
+        for trial in self.current():
+            if outcome(trial) == "interrupted":
+                self.take_up_again(trial.number, crashes(trial))
+
+    def take_up_again(self, number, crashes=0):
+        """Queue a trial with the same values; from now on it counts in place of the first."""
+        trial = self.all()[number]
+        attributes = {"retry_of": number, "crashes": crashes}
+        if "index" in trial.user_attrs:
+            attributes["index"] = trial.user_attrs["index"]
+        self.study.enqueue_trial(trial.params, user_attrs=attributes)
 
     def _end_dead(self, trial):
         record = trial.user_attrs.get("record")
@@ -117,7 +126,7 @@ class Ledger:
     def rows(self):
         """Return a dict of plain values for each candidate, repeated proposals left out."""
         rows = []
-        for trial in self.all():
+        for trial in self.current():
             became = outcome(trial)
             if became in ("repeated", "interrupted"):
                 continue

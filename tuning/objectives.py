@@ -29,6 +29,13 @@ def make_objectives(objectives):
     """
     if isinstance(objectives, (str, keras_tuner.Objective)):
         objectives = [objectives]
+    kinds = (str, keras_tuner.Objective)
+    several = isinstance(objectives, (list, tuple))
+    if not several or not all(isinstance(objective, kinds) for objective in objectives):
+        raise ValueError(
+            "Objectives are names or keras_tuner.Objective, one or a list of them. "
+            f"Received: objectives={objectives!r}."
+        )
     made = [_make(objective) for objective in objectives]
     names = [objective.name for objective in made]
     if len(set(names)) < len(names):
@@ -52,7 +59,7 @@ def _make(objective):
         )
     if objective in FACTS:
         return keras_tuner.Objective(objective, "min")
-    words = set(str(objective).lower().replace("io_u", "iou").split("_"))
+    words = set(objective.lower().replace("io_u", "iou").split("_"))
     if bool(words & MAXIMISED) == bool(words & MINIMISED):
         raise ValueError(
             f"The direction of an objective must be clear from its name. Received: {objective!r}. "

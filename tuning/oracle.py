@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import random
+import re
 import time
 
 import keras_tuner
@@ -14,6 +15,7 @@ from tuning import samplers, store, suggest
 from tuning.answers import rank
 from tuning.ledger import Ledger, make_record, outcome
 from tuning.objectives import FACTS, make_objectives
+from tuning.repeats import is_repeat
 
 
 @dataclasses.dataclass
@@ -54,7 +56,8 @@ class OptunaOracle(keras_tuner.Oracle):
         # KerasTuner takes the seed 0 for none.
         self.seed = random.SystemRandom().randrange(2**31) if seed is None else seed
         self.ledger, self.read = None, set()
-        self.running, self.offered, self.failures = {}, None, 0
+        self.running, self.offered = {}, None
+        self.failures = []  # numbers of the trials that have failed in a row
 
     @property
     def study(self):
@@ -111,23 +114,10 @@ class OptunaOracle(keras_tuner.Oracle):
         return hp
 
     def is_repeat(self, trial):
-        """Return whether a candidate's configuration was tried before.
-
-        Where an earlier trial with the same values went on to ask for more of them in `fit`,
-        those are drawn now, so that whole configurations are compared.
-        """
-        known = {suggest.optuna_name(hp): hp for hp in self.hyperparameters.space}
+        """Return whether a candidate's configuration was tried before."""
         own = self.running[trial.trial_id].optuna
         others = self.ledger.tried(without=own.number)
-        while True:
-            params = own.params
-            others = [t for t in others if params.items() <= t.params.items()]
-            if any(len(t.params) == len(params) for t in others):
-                return True
-            further = [n for t in others for n in t.params if n not in params and n in known]
-            if not further:
-                return False
-            trial.hyperparameters._retrieve(known[further[0]])
+        return is_repeat(trial.hyperparameters, own, others, self.hyperparameters.space)
 
     def accept(self, trial):
         """Make a candidate a trial: the next that `create_trial` returns."""
@@ -159,17 +149,22 @@ class OptunaOracle(keras_tuner.Oracle):
         if trial.status == "COMPLETED":
             self.score_trial(trial)
             self.end(trial, "completed")
-            self.failures = 0
+            self.failures = []
         else:
             trial.status = "FAILED"
             self.end(trial, "failed", last_line(trial.message))
-            self.failures += 1
+            self.failures.append(int(trial.trial_id))
         self.end_order.append(trial.trial_id)
-        if self.failures >= self.max_consecutive_failed_trials:
-            raise RuntimeError(
-                f"{self.failures} trials in a row have failed; the search can go on when the "
-                f"cause is gone. The last one: {trial.message}"
+        if self._too_many_failures():
+            error = RuntimeError(
+                f"{len(self.failures)} trials in a row have failed. They are trained again when "
+                f"the search goes on. Received: {last_line(trial.message)}"
             )
+            error.add_note(trial.message or "")
+            raise error
+
+    def _too_many_failures(self):
+        return len(self.failures) >= self.max_consecutive_failed_trials
 
     def end(self, trial, became, reason=None):
         """Store how a candidate ended: first its record, then the word to Optuna."""
@@ -187,7 +182,15 @@ class OptunaOracle(keras_tuner.Oracle):
             self.update_space(trial.hyperparameters)
 
     def give_back(self):
-        """Queue what this process runs, to be taken up again by the next search."""
+        """Queue what this process runs, to be taken up again by the next search.
+
+        So are the failures in a row that end a search: their cause may lie outside of them.
+        """
+        if self._too_many_failures():
+            for number in self.failures:
+                self.ledger.take_up_again(number)
+                self.trials.pop(f"{number:05d}", None)
+        self.failures = []
         for trial_id, running in list(self.running.items()):
             running.beat.stop()
             running.optuna.set_user_attr("given_back", True)
@@ -199,7 +202,7 @@ class OptunaOracle(keras_tuner.Oracle):
 
     def reload(self):
         """Read what this and other workers have finished."""
-        for frozen in self.ledger.all():
+        for frozen in self.ledger.current():
             became = outcome(frozen)
             if frozen.number in self.read or became not in ("completed", "failed", "refused"):
                 continue
@@ -236,5 +239,7 @@ def stopped():
 
 
 def last_line(message):
-    """Return what a traceback says in the end."""
-    return (message or "unknown").strip().splitlines()[-1]
+    """Return what a traceback says in the end, before the arguments that Keras lists, if any."""
+    text = re.sub(r"\x1b\[\d*m", "", message or "unknown")
+    text = re.sub(r"(?s)\n\nArguments received by (?!.*\nTraceback ).*", "", text)
+    return text.strip().splitlines()[-1]

@@ -2,8 +2,11 @@
 
 import keras
 
-# Biases and what norms learn; TensorFlow matches against the whole path, others the name alone.
-NOT_DECAYED = r"(^|/)(bias|beta|gamma|scale)(:\d+)?$"
+from tuning.checks import is_number
+
+# Biases, what norms learn, and PReLU's slopes, `alpha`; TensorFlow matches against the whole path,
+# others the name alone.
+NOT_DECAYED = r"(^|/)(bias|beta|gamma|scale|alpha)(:\d+)?$"
 
 
 def cosine_warmup(steps, peak=1e-3, warmup=0.05, final=0.0):
@@ -27,12 +30,12 @@ def cosine_warmup(steps, peak=1e-3, warmup=0.05, final=0.0):
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise ValueError(f"`steps` must be a whole number above zero. Received: steps={steps!r}.")
-    if not peak > 0 or not 0 <= final <= peak:
+    if not (is_number(peak) and is_number(final)) or not 0 <= final <= peak or not peak:
         raise ValueError(
-            "`peak` must be above 0 and `final` between 0 and it. "
+            "`peak` must be a number above 0 and `final` one between 0 and it. "
             f"Received: peak={peak!r}, final={final!r}."
         )
-    if not 0 <= warmup < steps:
+    if not is_number(warmup) or not 0 <= warmup < steps:
         raise ValueError(
             "`warmup` must be a share from 0 to below 1, or a number of steps below `steps`. "
             f"Received: warmup={warmup!r}, steps={steps!r}."
@@ -49,7 +52,7 @@ def cosine_warmup(steps, peak=1e-3, warmup=0.05, final=0.0):
 
 
 def adamw(steps, peak=1e-3, *, weight_decay=0.01, warmup=0.05, final=0.0, clip=1.0):
-    """Return AdamW with a cosine schedule, which decays no bias and no norm.
+    """Return AdamW with a cosine schedule, which decays no bias, norm or slope of PReLU.
 
     Keras does not store which weights are left out: a model that was saved and loaded trains on
     with all of them decayed, unless it is compiled again.
@@ -63,11 +66,22 @@ def adamw(steps, peak=1e-3, *, weight_decay=0.01, warmup=0.05, final=0.0, clip=1
         final: Learning rate of the last step.
         clip: Largest norm of all gradients together, `None` for any.
 
+    Raises:
+        ValueError: If a number is out of range.
+
     Reference: [Loshchilov and Hutter, 2017](https://arxiv.org/abs/1711.05101)
 
     >>> adamw(steps=100, peak=3e-3).weight_decay
     0.01
     """
+    if not is_number(peak) or not peak > 0:
+        raise ValueError(f"`peak` must be a number above 0. Received: peak={peak!r}.")
+    if not is_number(weight_decay) or weight_decay < 0:
+        raise ValueError(
+            f"`weight_decay` must be a number from 0. Received: weight_decay={weight_decay!r}."
+        )
+    if clip is not None and not (is_number(clip) and clip > 0):
+        raise ValueError(f"`clip` must be None or a number above 0. Received: clip={clip!r}.")
     rate = peak if steps is None else cosine_warmup(steps, peak, warmup, final)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, global_clipnorm=clip)
     optimizer.exclude_from_weight_decay(var_names=[NOT_DECAYED])

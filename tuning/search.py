@@ -11,7 +11,7 @@ from tuning.budget import Budget
 from tuning.gate import Gate, fresh_model
 from tuning.oracle import OptunaOracle
 from tuning.progress import Progress, quiet
-from tuning.settings import check_settings
+from tuning.settings import check_compiled, check_search, check_settings
 from tuning.tensorboard import has_tensorboard
 
 
@@ -85,6 +85,7 @@ class ParetoSearch(keras_tuner.Tuner):
             max_trials=max_trials,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
             max_consecutive_refused=max_consecutive_refused,
+            executions_per_trial=kwargs.get("executions_per_trial", 1),
         )
         self.budget, self.seed = budget or Budget(), seed
         oracle = OptunaOracle(objectives, max_trials, sampler, seed, max_consecutive_failed_trials)
@@ -109,8 +110,13 @@ class ParetoSearch(keras_tuner.Tuner):
             *args: Arguments of `fit`.
             verbose: 0 is silent, 1 prints a line a trial, 2 lets `fit` print its epochs too.
             **kwargs: Arguments of `fit`, such as `validation_data`, `epochs` and `callbacks`.
+
+        Raises:
+            ValueError: If an argument is wrong.
+            RuntimeError: If too many trials in a row fail. They wait: the next search trains
+                them again.
         """
-        verbose = 1 if verbose == "auto" else int(verbose)
+        verbose = check_search(verbose, kwargs.get("callbacks"))
         self.progress = Progress(self.oracle, self.project_dir, verbose)
         self.progress.begin()
         self.gate.reset()
@@ -179,7 +185,7 @@ class ParetoSearch(keras_tuner.Tuner):
                 objectives, facts (`params`, `macs`) and metrics.
 
         Raises:
-            ValueError: If a name is unknown or no trial keeps the limits.
+            ValueError: If a name is unknown, a limit no number, or no trial keeps the limits.
         """
         return answers.best_within(self.oracle.completed(), self.oracle.objectives, limits)
 
@@ -211,7 +217,9 @@ class ParetoSearch(keras_tuner.Tuner):
 
     def _try_build(self, hp):
         model = self.gate.take(hp)
-        return fresh_model(self, hp) if model is None else model
+        model = fresh_model(self, hp) if model is None else model
+        check_compiled(self.hypermodel, model)
+        return model
 
     def _try_run_and_update_trial(self, trial, *args, **kwargs):
         try:

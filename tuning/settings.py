@@ -2,6 +2,9 @@
 
 import os
 
+import keras
+import keras_tuner
+
 from tuning.budget import Budget
 
 
@@ -32,4 +35,27 @@ def check_settings(seed, budget, further, **counts):
         raise ValueError(
             "ParetoSearch needs no chief. Received: the environment variable "
             "KERASTUNER_ORACLE_IP. Unset it."
+        )
+
+
+def check_search(verbose, callbacks):
+    """Return how much `search` prints, a number; raise where one of its arguments is wrong."""
+    levels = {"auto": 1, 0: 0, 1: 1, 2: 2}
+    if not isinstance(verbose, (int, str)) or verbose not in levels:
+        raise ValueError(f"`verbose` must be 0, 1, 2 or 'auto'. Received: verbose={verbose!r}.")
+    several = callbacks is None or isinstance(callbacks, (list, tuple))
+    if not several or not all(isinstance(x, keras.callbacks.Callback) for x in callbacks or ()):
+        raise ValueError(
+            "`callbacks` must be a list of keras.callbacks.Callback. "
+            f"Received: callbacks={callbacks!r}."
+        )
+    return levels[verbose]
+
+
+def check_compiled(hypermodel, model):
+    """Raise where Keras's own `fit` is to train a model that was not compiled."""
+    if type(hypermodel).fit is keras_tuner.HyperModel.fit and not model.compiled:
+        raise keras_tuner.errors.FatalValueError(
+            "The model-building function must return a compiled keras.Model. "
+            f"Received: {model.name!r}, not compiled. Call model.compile(...) in it."
         )

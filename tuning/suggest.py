@@ -64,11 +64,10 @@ def suggest(trial, hp):
     if isinstance(hp, kinds.Boolean):
         return trial.suggest_categorical(name, [False, True])
     if form == "#":
-        values = list(hp.values)
-        value = values[trial.suggest_int(name, 0, len(values) - 1)]
-        return round(value) if isinstance(hp, kinds.Int) else value  # a grid of powers is float
+        values = _values(hp)
+        return values[trial.suggest_int(name, 0, len(values) - 1)]
     if isinstance(hp, kinds.Choice):
-        return trial.suggest_categorical(name, list(hp.values))
+        return trial.suggest_categorical(name, _values(hp))
     if form == "%":
         return hp.prob_to_value(trial.suggest_float(name, 0.0, 1.0 - 1e-9))
     low, high, log = hp.min_value, hp.max_value, hp.sampling == "log"
@@ -78,9 +77,17 @@ def suggest(trial, hp):
     return trial.suggest_int(name, low, low + (high - low) // step * step, step=step, log=log)
 
 
+def _values(hp):
+    """Return what a hyperparameter offers, each value once."""
+    values = hp.values
+    if isinstance(hp, kinds.Int):  # a grid of powers is float
+        values = map(round, values)
+    return list(dict.fromkeys(values))
+
+
 def _form(hp):
     if isinstance(hp, kinds.Choice):  # an order is worth telling for more than two numbers
-        values = list(hp.values)
+        values = _values(hp)
         return "#" if hp.ordered and len(values) > 2 and values == sorted(values) else ""
     if isinstance(hp, (kinds.Int, kinds.Float)) and hp.sampling != "linear":
         return "#" if hp.step is not None else "%" if hp.sampling == "reverse_log" else ""

@@ -2,6 +2,8 @@
 
 import math
 
+from tuning.checks import is_number
+
 
 def choose(hp, space, prefix=""):
     """Return one value for each name of a table, as the tuner suggests.
@@ -17,13 +19,18 @@ def choose(hp, space, prefix=""):
         prefix: Begins the name of each hyperparameter, so that a table can serve twice.
 
     Raises:
-        ValueError: If a list is empty, or a range is not one.
+        ValueError: If `space` is no dict, a list is empty, or a range is not one.
 
     >>> import keras_tuner
     >>> space = {"norm": ["batch", None], "depth": (1, 3), "rate": (1e-4, 1e-2, "log")}
     >>> choose(keras_tuner.HyperParameters(), space, "stem_")
     {'norm': 'batch', 'depth': 1, 'rate': 0.0001}
     """
+    if not isinstance(space, dict):
+        raise ValueError(
+            "A table is a dict from names to what is offered, such as {'depth': [1, 2]}. "
+            f"Received: space={space!r}."
+        )
     return {name: _choose(hp, prefix + name, offered) for name, offered in space.items()}
 
 
@@ -73,11 +80,11 @@ def _count(name, offered):
 
 def _range(name, offered):
     low, high, *rest = [*offered, None, None] if len(offered) < 2 else offered
-    numbers = all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in (low, high))
+    numbers = all(isinstance(x, (int, float)) and is_number(x) for x in (low, high))
     if not numbers or rest not in ([], ["log"]) or not low < high or (rest and low <= 0):
         raise ValueError(
-            "A tuple is a range: (low, high) or (low, high, 'log'), low below high and, with "
-            f"'log', above 0. Received: {name}={offered!r}. Write a list to offer values."
+            "A tuple is a range: (low, high) or (low, high, 'log'), finite, low below high and, "
+            f"with 'log', above 0. Received: {name}={offered!r}. Write a list to offer values."
         )
     if not (isinstance(low, int) and isinstance(high, int)):
         low, high = float(low), float(high)
