@@ -3,6 +3,9 @@
 python -m examples.quickstart                       scikit-learn's digits, about two minutes
 python -m examples.quickstart --data cifar10        or fashion_mnist (downloaded by Keras)
 python -m examples.quickstart --data my/images      a folder with one subfolder a class
+
+--side: of a folder's images, in pixels; --limit: images to keep at most; --macs, --params: the
+budget; --verbose: as of Keras's fit; --out: folder of the results, by default in runs/.
 """
 
 import argparse
@@ -24,7 +27,11 @@ from examples.data import load
 def main(args):
     began, out = time.time(), Path(args.out or f"runs/{Path(args.data).name}")
     train, val, test, names = load(args.data, args.side, args.limit, args.seed)
-    print(f"{len(train[1])} images to train, {len(val[1])} to validate, {len(test[1])} to test")
+    sizes = " / ".join(str(len(labels)) for _, labels in (train, val, test))
+    print(f"{sizes} images to train / validate / test, {len(names)} classes")
+
+    height, width, _ = train[0].shape[1:]
+    macs = args.macs or 16_000 * height * width  # a million for the digits
 
     # The same images, shifted anew in every epoch.
     keras.utils.set_random_seed(args.seed)
@@ -48,7 +55,7 @@ def main(args):
     search = tuning.ParetoSearch(
         space(steps=args.search_epochs * len(shifted)),
         ["val_accuracy", "macs"],
-        tuning.Budget(macs=args.macs, params=args.params),
+        tuning.Budget(macs=macs, params=args.params),
         max_trials=args.trials,
         seed=args.seed,
         directory=out,
@@ -67,32 +74,28 @@ def main(args):
 
     # Ship: files that give Keras's numbers, or none.
     answer = heads.deploy(model)
+    options = {"calibration": train[0], "labels": names}
     files = {
-        "float32": export.to_tflite(answer, out / "model.tflite", inputs=val[0], labels=names),
-        "int8": export.to_tflite(
-            answer, out / "model_int8.tflite", "int8", calibration=train[0], labels=names
-        ),
+        "float32": export.to_tflite(answer, out / "model.tflite", **options),
+        "int8": export.to_tflite(answer, out / "model_int8.tflite", "int8", **options),
     }
     print(files["int8"])
     answer.save(out / "model.keras")
 
     # The test images are read once, by each file.
-    guesses = {
-        precision: export.predict(bundle.path, test[0])["probabilities"].argmax(-1)
-        for precision, bundle in files.items()
-    }
+    told = {p: export.predict(bundle.path, test[0]) for p, bundle in files.items()}
+    guesses = {p: answer["probabilities"].argmax(-1) for p, answer in told.items()}
     accuracy = {p: accuracy_score(test[1], guess) for p, guess in guesses.items()}
     found = ", ".join(f"{precision} {value:.4f}" for precision, value in accuracy.items())
     page = report.write(
         out / "report.html",
         title=f"keras-blocks: {args.data}",
         facts={
-            "data": f"{args.data}: {len(names)} classes, {len(train[1])} / {len(val[1])} / "
-            f"{len(test[1])} images to train / validate / test",
+            "data": f"{args.data}: {sizes} images to train / validate / test",
             "test accuracy": found,
-            "protocol": f"seed {args.seed}; {args.trials} trials of {args.search_epochs} epochs, "
-            f"at most {args.macs:,} MACs and {args.params:,} parameters; then {args.epochs} "
-            "epochs of the best; test images read once",
+            "protocol": f"seed {args.seed}; {args.trials} trials of {args.search_epochs} epochs; "
+            f"{args.epochs} epochs of the best; test images read once by each file",
+            "budget": f"{macs:,} MACs, {args.params:,} parameters",
             "wall time": f"{time.time() - began:.0f} s",
         },
         history=history,
@@ -104,8 +107,7 @@ def main(args):
         accuracy=accuracy,
     )
     print(f"\nTest accuracy: {found} ({time.time() - began:.0f} s)")
-    for name, path in {"report": page, **{p: f.path for p, f in files.items()}}.items():
-        print(f"{name:8} {path}")
+    print(f"Files: {', '.join(str(x) for x in (page, *(f.path for f in files.values())))}")
     print(f"Next: open {page}, or put {files['int8'].path} into an app.")
 
 
@@ -113,15 +115,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", default="digits", help="data set or folder")
-    parser.add_argument("--out", help="folder of the results; by default runs/ and the data's name")
-    parser.add_argument("--side", type=int, default=64, help="side of a folder's images, in pixels")
-    parser.add_argument("--limit", type=int, help="number of images to keep")
-    parser.add_argument("--macs", type=int, default=1_000_000, help="budget, in multiply-adds")
-    parser.add_argument("--params", type=int, default=100_000, help="budget, in parameters")
-    parser.add_argument("--trials", type=int, default=8)
-    parser.add_argument("--search-epochs", type=int, default=6)
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--verbose", type=int, default=1, help="as of Keras's fit")
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--out")
+    numbers = {"side": 64, "limit": None, "macs": None, "params": 100_000, "trials": 8}
+    numbers |= {"search-epochs": 6, "epochs": 40, "seed": 1, "verbose": 1}
+    for name, default in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
     main(parser.parse_args())
