@@ -227,13 +227,20 @@ def test_choose_takes_every_kind_of_plain_value():
 
 
 @pytest.mark.parametrize(
-    "offered", [[], [1, 1], (1,), (2, 1), (0, 1, "log"), (1, 2, "x"), ("a", 1)]
+    "offered",
+    [[], [1, 1], (1,), (2, 1), (0, 1, "log"), (1, 2, "x"), ("a", 1), (1, math.inf), (-math.inf, 1)],
 )
 def test_choose_refuses_what_offers_nothing(offered):
     with pytest.raises(ValueError, match="Received: x="):
         tuning.choose(keras_tuner.HyperParameters(), {"x": offered})
     with pytest.raises(ValueError, match="Received: x="):
         size({"x": offered})
+
+
+@pytest.mark.parametrize("space", [[1], None, "x"])
+def test_choose_takes_a_dict(space):
+    with pytest.raises(ValueError, match="Received: space="):
+        tuning.choose(keras_tuner.HyperParameters(), space)
 
 
 # -- recipes
@@ -260,6 +267,10 @@ def test_cosine_warmup_is_its_formula(warmup, rising):
         {"steps": 0},
         {"steps": 1.5},
         {"steps": 10, "peak": 0},
+        {"steps": 10, "peak": "a"},
+        {"steps": 10, "peak": math.inf},
+        {"steps": 10, "final": None},
+        {"steps": 10, "warmup": "x"},
         {"steps": 10, "warmup": 10},
         {"steps": 10, "warmup": -0.1},
         {"steps": 10, "peak": 0.1, "final": 0.2},
@@ -270,7 +281,24 @@ def test_cosine_warmup_refuses(kwargs):
         tuning.cosine_warmup(**kwargs)
 
 
-def test_adamw_decays_neither_biases_nor_norms():
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"clip": -1},
+        {"clip": 0},
+        {"clip": "x"},
+        {"weight_decay": -1},
+        {"weight_decay": None},
+        {"peak": -1},
+        {"peak": "a"},
+    ],
+)
+def test_adamw_refuses(wrong):
+    with pytest.raises(ValueError, match=f"Received: {[*wrong][0]}="):
+        tuning.adamw(None, **wrong)
+
+
+def test_adamw_decays_neither_biases_nor_norms_nor_slopes():
     layers = keras.layers
     model = keras.Sequential(
         [
@@ -279,6 +307,7 @@ def test_adamw_decays_neither_biases_nor_norms():
             layers.BatchNormalization(),
             layers.LayerNormalization(),
             layers.RMSNormalization(),
+            layers.PReLU(),
             layers.Flatten(),
             layers.Dense(1),
         ]
@@ -290,7 +319,7 @@ def test_adamw_decays_neither_biases_nor_norms():
     gradients = [keras.ops.convert_to_tensor(g) for g in gradients]
     model.optimizer.apply_gradients(zip(gradients, model.trainable_variables))
     shrunk = {w.path: float(np.mean(w.numpy())) for w in model.trainable_variables}
-    assert len(shrunk) == 9
+    assert len(shrunk) == 10
     for path, value in shrunk.items():
         expected = 2 * (1 - 0.5 * 0.1) if path.endswith("kernel") else 2.0
         assert value == pytest.approx(expected), path

@@ -38,7 +38,8 @@ class ParetoSearch(keras_tuner.Tuner):
         max_trials: Number of trials, failed ones included, refused ones not.
         sampler: `"tpe"`, `"nsga2"`, `"random"` or an Optuna sampler.
         seed: Whole number; 0 is one.
-        max_consecutive_failed_trials: Number of failures in a row that ends the search.
+        max_consecutive_failed_trials: Number of failures in a row that ends the search with an
+            error; the next search trains them again.
         max_consecutive_refused: Number of candidates over the budget in a row that ends it.
         directory: Folder of projects.
         project_name: Folder of this search in it.
