@@ -50,9 +50,13 @@ def trace(model):
             f"Received: {model.name!r} of type {type(model).__name__}. Write a subclassed model "
             "with keras.Input and keras.Model(inputs, outputs); give a Sequential a keras.Input."
         )
-    inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in graph.inputs]
+    names = [x._keras_history.operation.name for x in graph.inputs]
+    inputs = [
+        keras.Input(batch_shape=x.shape, dtype=x.dtype, name=name)
+        for x, name in zip(graph.inputs, names)
+    ]
     copies = {id(old): new for old, new in zip(graph.inputs, inputs)}
-    copier = _Copier(inputs)
+    copier = _Copier(inputs, names)
     copier.run(graph.outputs, copies, "")
     outputs = tree.map_structure(lambda x: copies[id(x)], graph._outputs_struct)
     inputs = tree.pack_sequence_as(graph._inputs_struct, inputs)
@@ -91,9 +95,9 @@ def _maker(tensor):
 class _Copier:
     """Repeats graphs on new tensors, with a copy of every operation it meets."""
 
-    def __init__(self, inputs):
+    def __init__(self, inputs, names):
         self.made = {}  # id of the original -> (original, copy)
-        self.taken = {x.name for x in inputs}  # names
+        self.taken = set(names)
         self.fresh = {id(x): x for x in inputs}  # every tensor of the new graph
 
     def run(self, outputs, copies, path):

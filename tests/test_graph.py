@@ -41,6 +41,12 @@ def test_blocks_become_leaves_named_by_their_path():
     assert_same_outputs(model, flat, numbers(2, 16, 16, 3))
 
 
+def test_an_unnamed_input_keeps_the_name_of_its_layer():
+    x = keras.Input((3,))
+    model = keras.Model(x, layers.Dense(2)(x))
+    assert flatten(model).layers[0].name == model.layers[0].name
+
+
 def test_the_copy_is_a_copy():
     model = small_network()
     before = model.get_weights()
