@@ -145,6 +145,7 @@ class CrossAttentionFusion(Block):
 
     def call(self, inputs, mask=None):
         x, context = inputs
+        # A split in one: what an operation gives carries no mask, which reshaping would destroy.
         (query,) = map(self.split, ops.split(self.query(self.norm1(x)), 1, axis=-1))
         key, value = map(self.split, ops.split(self.key_value(self.norm2(context)), 2, axis=-1))
         y = ops.dot_product_attention(query, key, value, mask=key_mask(mask and mask[1]))

@@ -10,10 +10,10 @@ import heads
 PUBLIC = {
     value
     for package in (blocks, heads)
-    for value in (getattr(package, name) for name in getattr(package, "__all__", []))
+    for value in (getattr(package, name) for name in package.__all__)
     if isinstance(value, type)
     and issubclass(value, keras.Layer)
-    and value not in (blocks.Block, getattr(heads, "Head", None))
+    and value not in (blocks.Block, heads.Head)
 }
 
 

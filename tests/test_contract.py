@@ -201,13 +201,9 @@ def test_dtype_policy_reaches_every_sublayer(case):
         assert y.dtype == expected
     assert {w.dtype for w in layer.weights} <= {"float32"}
     policies = {s.dtype_policy.name for s in layer._flatten_layers(include_self=False)}
-    allowed = {"mixed_bfloat16"} | ({"float32"} if issubclass(case.layer, heads_base()) else set())
+    allowed = {"mixed_bfloat16"} | ({"float32"} if issubclass(case.layer, heads.Head) else set())
     assert policies <= allowed
     assert layer.dtype_policy.name == "mixed_bfloat16"
-
-
-def heads_base():
-    return heads.Head if hasattr(heads, "Head") else ()
 
 
 def behaviour(layer, case):
