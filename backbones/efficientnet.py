@@ -1,13 +1,12 @@
 """EfficientNet: one small network, widened and deepened by rule; and Lite, which quantizes well."""
 
-import functools
 import math
 
 import keras
 
 from backbones.common import network_input, round_channels
-from backbones.preprocessing import standardized
-from backbones.weights import filled
+from backbones.preprocessing import divide_twice, standardized
+from backbones.weights import filled, is_published
 from blocks import ConvNormAct, InvertedResidual
 
 # Kernel, depth, filters, expansion and first stride of every stage: table 1 of the paper.
@@ -42,7 +41,7 @@ PARTS = {  # in keras.applications
     "stem.norm": "stem_bn",
     "last.conv": "top_conv",
     "last.norm": "top_bn",
-    "preprocessing_normalization": "normalization",
+    "preprocessing_normalization": "normalization:0",
     "expand.conv": "expand_conv",
     "expand.norm": "expand_bn",
     "depthwise.conv": "dwconv",
@@ -136,7 +135,10 @@ def efficientnet(
     x = ConvNormAct(round_channels(1280 * ends), 1, activation=activation, name="last")(x)
     levels[f"P{level}"] = x
     model = keras.Model(image, levels, name=name or f"efficientnet_{variant}")
-    return filled(model, weights, twin, twin_layer)
+    model = filled(model, weights, twin, twin_layer)
+    if is_published(weights):
+        divide_twice(model)
+    return model
 
 
 def twin_layer(path):

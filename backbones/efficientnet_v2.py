@@ -122,20 +122,20 @@ def efficientnet_v2(
     )
     common = {"norm": {"type": "batch", "momentum": 0.9}, "activation": activation}
     x = ConvNormAct(_rounded(stem * width), strides=2, name="stem", **common)(x)
-    # The twin measures the drop against the blocks that its variant had before deepening.
-    levels, level, number, total = {}, 1, 0, sum(row[0] for row in stages)
-    for stage, (repeats, filters, expansion, strides) in enumerate(stages):
+    repeats = [math.ceil(row[0] * depth) for row in stages]
+    levels, level, number = {}, 1, 0
+    for stage, (_, filters, expansion, strides) in enumerate(stages):
         if strides == 2:
             levels[f"P{level}"], level = x, level + 1
         se_ratio = {"ratio": 0.25 / expansion, "activation": activation} if squeeze else 0.0
         kind = {} if stage < FUSED else {"se_ratio": se_ratio}
         block = FusedInvertedResidual if stage < FUSED else InvertedResidual
-        for i in range(math.ceil(repeats * depth)):
+        for i in range(repeats[stage]):
             x = block(
                 _rounded(filters * width),
                 strides if i == 0 else 1,
                 expansion=expansion,
-                drop_path=drop_path * number / total,
+                drop_path=drop_path * number / sum(repeats),
                 name=f"stage{stage}_block{i}",
                 **kind,
                 **common,

@@ -2,10 +2,10 @@
 
 from keras import layers
 
-from blocks.base import Block, check_above_zero, check_positive, register
+from blocks.base import Block, check_above_zero, check_positive, make_activation, register
 from blocks.channel_attention import make_squeeze
 from blocks.channels import round_channels
-from blocks.conv import ConvNormAct, DepthwiseNormAct
+from blocks.conv import CONVS, ConvNormAct, DepthwiseNormAct, check_window
 from blocks.scale import DropPath
 
 
@@ -134,6 +134,8 @@ class FusedInvertedResidual(Block):
         super().__init__(**kwargs)
         check_positive(filters=filters, strides=strides, divisor=divisor)
         check_expansion(expansion)
+        check_window(CONVS, rank, kernel_size, strides, 1)
+        make_activation(activation)  # an unknown name is told now, the layer needs the channels
         policy = self.dtype_policy
         self.wide = {"kernel_size": kernel_size, "strides": strides, "activation": activation}
         self.common = {"rank": rank, "norm": norm, "dtype": policy}

@@ -2,7 +2,7 @@
 
 from keras import layers
 
-from blocks.base import Block, check_above_zero, check_positive, register
+from blocks.base import Block, check_above_zero, check_positive, make_activation, register
 from blocks.channels import round_channels
 from blocks.conv import ConvNormAct, DepthwiseNormAct
 from blocks.inverted import check_expansion
@@ -64,6 +64,7 @@ class UniversalInvertedBottleneck(Block):
         super().__init__(**kwargs)
         check_positive(filters=filters, strides=strides, divisor=divisor)
         check_expansion(expansion)
+        make_activation(activation)  # an unknown name is told now, the layer needs the channels
         if strides > 1 and kernel_size is None and start_kernel_size is None:
             raise ValueError(
                 "`strides` need a depthwise convolution: `kernel_size` or `start_kernel_size`. "

@@ -145,7 +145,8 @@ def responded(x, layer):
 @pytest.mark.parametrize("shape", [(2, 7, 4), (2, 7, 6, 4), (2, 3, 4, 5, 4)])
 def test_global_response_norm(shape):
     x = numbers(*shape)
-    layer = blocks.GlobalResponseNorm()
+    layer = blocks.GlobalResponseNorm(epsilon=1e-3)
+    assert layer.epsilon == 1e-3
     assert_equal(layer, x, x)  # it starts as the identity
     assert_equal(shaken(layer, x), x, responded(ref.array(x), layer))
 

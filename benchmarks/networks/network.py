@@ -60,8 +60,8 @@ class Network:
         twin = make(include_top=False, weights=None, input_shape=(side, side, 3), **self.twin_args)
         rng = np.random.default_rng(0)
         for w in twin.weights:  # statistics away from 0 and 1, so that a lost one shows
-            if w.dtype == "float32":
-                w.assign(w + 0.1 * rng.uniform(size=w.shape))
+            if w.dtype == "float32" and len(w.shape) == 1:  # activations keep their size
+                w.assign(w + rng.uniform(-0.2, 0.2, size=w.shape))
         return twin
 
     def whole(self):

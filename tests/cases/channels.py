@@ -15,7 +15,7 @@ CASES = [
     Case(
         blocks.SqueezeExcite,
         {"ratio": 0.5, "activation": "silu", "gate": "hard_sigmoid", "divisor": 8},
-        (2, 5, 8),
-        (2, 5, 8),
+        (2, 5, 40),
+        (2, 5, 40),
     ),
 ]
