@@ -5,7 +5,7 @@ import math
 import keras
 
 from backbones.common import network_input, round_channels
-from backbones.preprocessing import divide_twice, standardized
+from backbones.preprocessing import divide_again, standardized
 from backbones.weights import filled, is_published
 from blocks import ConvNormAct, InvertedResidual
 
@@ -20,7 +20,7 @@ STAGES = (
     (3, 1, 320, 6, 1),
 )
 # Factors of width and depth, from the authors' code; they trained at 224, 240, 260, 300, 380,
-# 456, 528 and 600 pixels a side.
+# 456, 528 and 600 pixels a side, Lite at 224, 240, 260, 280 and 300.
 VARIANTS = {
     "b0": (1.0, 1.0),
     "b1": (1.0, 1.1),
@@ -137,7 +137,7 @@ def efficientnet(
     model = keras.Model(image, levels, name=name or f"efficientnet_{variant}")
     model = filled(model, weights, twin, twin_layer)
     if is_published(weights):
-        divide_twice(model)
+        divide_again(model)
     return model
 
 

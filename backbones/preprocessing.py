@@ -44,14 +44,14 @@ def standardized(image):
     return layers.Normalization(axis=-1, name=STANDARDIZED)(x)
 
 
-def divide_twice(model):
-    """Let the `Normalization` of published weights divide by its variance, not by the root.
+def divide_again(model):
+    """Let the `Normalization` divide by the root of the deviation of ImageNet once more.
 
     The published variances are deviations, by mistake; `keras.applications` makes up for it by
-    a layer more, behind its weights alone.
+    a layer more behind published weights, which is part of the variance here.
     """
     for layer in model.layers:
         if layer.name == STANDARDIZED:
             mean, variance, count = layer.get_weights()
-            layer.set_weights([mean, variance**2, count])
+            layer.set_weights([mean, variance * STD, count])
             layer.finalize_state()

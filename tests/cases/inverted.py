@@ -39,7 +39,7 @@ CASES = [
     ),
     Case(
         blocks.FusedInvertedResidual,
-        {"filters": 4, "se_ratio": 0.25, "drop_path": 0.2},
+        {"filters": 4, "se_ratio": {"ratio": 0.5, "activation": "silu"}, "drop_path": 0.2},
         (2, 7, 8, 4),
         (2, 7, 8, 4),
         [
