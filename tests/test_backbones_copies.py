@@ -15,7 +15,7 @@ SHAPE = (64, 64, 3)
 
 
 def last(model, x):
-    return model.predict(x, verbose=0)["P5"]
+    return keras.ops.convert_to_numpy(model(x)["P5"])
 
 
 STAGES = ((3, 1, 8, 1, 1), (3, 1, 8, 6, 2), (5, 2, 16, 6, 2), (3, 1, 16, 6, 2), (5, 1, 24, 6, 2))
@@ -97,10 +97,6 @@ def test_convnext_with_its_classifier_gives_its_last_norm(small_convnext, tmp_pa
     norm = twin.get_layer("convnext_tiny_head_layernorm")
     for ours, theirs in zip(model.get_layer("last").get_weights(), norm.get_weights()):
         np.testing.assert_array_equal(ours, theirs)
-    pooled = last(model, images(SHAPE[0])).mean((1, 2))
-    before = keras.Model(twin.input, twin.get_layer("convnext_tiny_head_gap").output)
-    x = images(SHAPE[0])
-    assert pooled.shape == before.predict(x, verbose=0).shape
 
 
 def test_kernels_of_other_sizes_are_refused(small_convnext, tmp_path, monkeypatch):

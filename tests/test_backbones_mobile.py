@@ -36,13 +36,13 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
 # Without a twin: trained parameters with the paper's classifier, as timm's networks have them,
-# and multiply-adds of convolutions and dense layers. The authors of Lite count 407 M: theirs has
-# more than these products in it, for B0 too, whose products are equal to the twin's.
+# and multiply-adds of convolutions and dense layers. The authors of Lite count 899 M: what
+# beside these products is in it, they do not say.
 @pytest.mark.parametrize(
     ("name", "trained", "macs"),
     [
         ("MobileNetV4-Conv-Small", 3_774_024, 186_005_568),
-        ("EfficientNet-Lite0", 4_652_008, 385_187_552),
+        ("EfficientNet-Lite2", 6_092_072, 859_736_272),
         ("ConvNeXtV2-Atto", 3_708_400, 547_332_480),
     ],
 )
