@@ -51,7 +51,7 @@ def image_input(input_shape, least=1):
         )
     if any(side is not None and side < least for side in sides):
         raise ValueError(
-            f"Images must be at least {least} x {least}, of which this network leaves one position. "
+            f"Images must be at least {least} x {least}, of which one position is left. "
             f"Received: input_shape={shape}. Enlarge them with keras.layers.Resizing."
         )
     if keras.config.image_data_format() != "channels_last":
