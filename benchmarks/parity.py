@@ -3,18 +3,22 @@
 A row a network: parameters and multiply-adds of ours and of the twin in `keras.applications`, both
 without classifier; the largest relative difference of the activations of every level, after the
 twin's random weights went through a file in the published format; and the whole network, with its
-classifier, beside its paper. Each network has a process of its own.
+classifier, beside its paper. Each network has a process of its own; what is done is kept in
+runs/parity.jsonl, so that the command goes on where it was stopped.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 
+from benchmarks.kept import Kept, line, table
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+KEPT = Kept("parity")
 
 HEADER = (
     "network",
@@ -78,38 +82,39 @@ def number(value):
     return "" if value is None else f"{value:,.0f}"
 
 
-def line(cells):
-    return "| " + " | ".join(cells) + " |"
-
-
 def in_own_process(name):
-    """Return `examine(name)`, run where the memory of the others is free again."""
-    command = [sys.executable, "-m", "benchmarks.parity", "--only", name, "--json"]
+    """Examine a network where the memory of the others is free again."""
+    command = [sys.executable, "-m", "benchmarks.parity", "--only", name]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+
+
+def results(names):
+    for name in names:
+        if name not in KEPT.all():
+            in_own_process(name)
+        yield KEPT.all()[name]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", help="examine one network")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--only", help="examine this network again, here and now")
     args = parser.parse_args()
-    if args.only and args.json:
-        print(json.dumps(examine(args.only)))
-        return 0
+    if args.only:
+        start = time.time()
+        found = examine(args.only)
+        KEPT.add({**found, "seconds": time.time() - start})
+        print(line(row(found)))
+        return not fits(found)
     from benchmarks.networks import NETWORKS
 
-    start, wrong = time.time(), []
-    print(line(HEADER))
-    print("|---" + "|---:" * (len(HEADER) - 1) + "|")
-    for network in NETWORKS:
-        if args.only in (None, network.name):
-            found = in_own_process(network.name)
-            print(line(row(found)), flush=True)
-            wrong += [] if fits(found) else [network.name]
-    print(f"\n{time.time() - start:.0f} s; unlike their twins: {', '.join(wrong) or 'none'}")
+    names = [network.name for network in NETWORKS]
+    table(HEADER, map(row, results(names)))
+    found = [KEPT.all()[name] for name in names]
+    wrong = [each["name"] for each in found if not fits(each)]
+    print(f"\n{sum(each['seconds'] for each in found):.0f} s; all in {KEPT.path}")
+    print(f"unlike their twins: {', '.join(wrong) or 'none'}")
     return len(wrong)
 
 

@@ -8,7 +8,6 @@ command goes on where it was stopped.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from benchmarks.kept import Kept, line, table
 from benchmarks.timing import files_in_turn, interleaved, made, settle, write_file
 
 PAIRS = (
@@ -33,7 +33,7 @@ VARIANTS = (
     "MobileNetV3-Large minimalistic",
     "EfficientNet-Lite0",
 )
-STORE = Path("runs/vision_speed.jsonl")
+KEPT = Kept("vision_speed")
 HEADER = (
     "network",
     "train step",
@@ -134,15 +134,12 @@ def row(found):
     return [*cells, f"{gain['ours_ms']:.2f}", f"{gain['theirs_ms']:.2f}", f"{gain['ratio']:.2f}×"]
 
 
-def line(cells):
-    return "| " + " | ".join(cells) + " |"
-
-
-def done():
-    """Return what was measured, by name."""
-    if not STORE.exists():
-        return {}
-    return {found["name"]: found for found in map(json.loads, STORE.read_text().splitlines())}
+def results(names, options):
+    for name in names:
+        if name not in KEPT.all():
+            command = [sys.executable, "-m", "benchmarks.vision_speed", f"--only={name}", *options]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        yield KEPT.all()[name]
 
 
 def main():
@@ -154,20 +151,14 @@ def main():
     if args.only:
         measure = pair if args.only in PAIRS else variant
         found = {**measure(args.only, args.rounds, args.runs), "made": made()}
-        STORE.parent.mkdir(exist_ok=True)
-        with STORE.open("a") as file:
-            file.write(json.dumps(found) + "\n")
+        KEPT.add(found)
         print(line(row(found)))
         return
     options = [f"--rounds={args.rounds}", f"--runs={args.runs}"]
-    print(line(HEADER))
-    print("|---" + "|---:" * (len(HEADER) - 1) + "|")
-    for name in PAIRS + VARIANTS:
-        if name not in done():
-            command = [sys.executable, "-m", "benchmarks.vision_speed", f"--only={name}", *options]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        print(line(row(done()[name])), flush=True)
-    print(f"\nRatios are ours / twin, medians of {args.rounds} rounds (quartiles); all in {STORE}.")
+    table(HEADER, map(row, results(PAIRS + VARIANTS, options)))
+    print(
+        f"\nRatios are ours / twin, medians of {args.rounds} rounds (quartiles); all in {KEPT.path}."
+    )
 
 
 if __name__ == "__main__":
