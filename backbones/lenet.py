@@ -45,9 +45,9 @@ def lenet(input_shape=(32, 32, 1), *, weights=None, include_preprocessing=None, 
     )
     common = {"padding": "valid", "norm": "none", "activation": "tanh"}
     x = ConvNormAct(6, 5, name="c1", **common)(x)
-    x = layers.AveragePooling2D(name="s2")(x)
+    x = layers.AveragePooling2D(2, name="s2")(x)
     levels = {"P1": ConvNormAct(16, 5, name="c3", **common)(x)}
-    x = layers.AveragePooling2D(name="s4")(levels["P1"])
+    x = layers.AveragePooling2D(2, name="s4")(levels["P1"])
     x = ConvNormAct(120, 5, name="c5", **common)(x)
     levels["P2"] = ConvNormAct(84, 1, name="f6", **common)(x)
     return filled(keras.Model(image, levels, name=name), weights)

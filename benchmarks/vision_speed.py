@@ -156,9 +156,7 @@ def main():
         return
     options = [f"--rounds={args.rounds}", f"--runs={args.runs}"]
     table(HEADER, map(row, results(PAIRS + VARIANTS, options)))
-    print(
-        f"\nRatios are ours / twin, medians of {args.rounds} rounds (quartiles); all in {KEPT.path}."
-    )
+    print(f"\nours / twin, medians of {args.rounds} rounds (quartiles); kept in {KEPT.path}")
 
 
 if __name__ == "__main__":
