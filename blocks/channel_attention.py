@@ -47,7 +47,7 @@ class SqueezeExcite(Block):
 
     def build(self, input_shape):
         rank, channels, policy = len(input_shape) - 2, input_shape[-1], self.dtype_policy
-        share = channels * self.ratio + 1e-6  # 96 * (0.25 / 6) may fall short of 4
+        share = channels * self.ratio
         inner = max(1, int(share)) if self.divisor == 1 else round_channels(share, self.divisor)
         self.pool = POOLS[rank](keepdims=True, dtype=policy, name="pool")
         self.reduce = CONVS[rank](inner, 1, dtype=policy, name="reduce")

@@ -60,8 +60,11 @@ def test_inverted_residual_of_mobilenet_v3(rank):
     assert_equal(layer, x, x + normed(y, layer.project))
 
 
-def test_the_share_of_a_squeeze_does_not_fall_short():
+def test_the_share_of_a_squeeze():
     """EfficientNet counts from the narrow channels: a quarter of 152, seen from 912."""
+    layer = blocks.SqueezeExcite(0.24)
+    layer.build((1, 1, 1, 16))
+    assert layer.reduce.filters == 3  # of 3.84
     for narrow in (16, 24, 40, 112, 152, 192, 640):
         layer = blocks.SqueezeExcite(0.25 / 6)
         layer.build((1, 1, 1, 6 * narrow))
@@ -138,17 +141,24 @@ def test_universal_inverted_bottleneck_as_a_feed_forward_network():
 def responded(x, layer):
     """As the paper writes it: by the sum of squares."""
     strength = np.sqrt((x**2).sum(tuple(range(1, x.ndim - 1)), keepdims=True))
-    share = strength / (strength.mean(-1, keepdims=True) + layer.epsilon)
+    share = strength / (strength.mean(-1, keepdims=True) + 1e-6)
     return ref.array(layer.gamma) * (x * share) + ref.array(layer.beta) + x
 
 
 @pytest.mark.parametrize("shape", [(2, 7, 4), (2, 7, 6, 4), (2, 3, 4, 5, 4)])
 def test_global_response_norm(shape):
     x = numbers(*shape)
-    layer = blocks.GlobalResponseNorm(epsilon=1e-3)
-    assert layer.epsilon == 1e-3
+    layer = blocks.GlobalResponseNorm()
     assert_equal(layer, x, x)  # it starts as the identity
     assert_equal(shaken(layer, x), x, responded(ref.array(x), layer))
+
+
+def test_epsilon_of_global_response_norm():
+    x = np.ones((1, 3, 3, 2), "float32")
+    layer = blocks.GlobalResponseNorm(epsilon=3.0)
+    layer.build(x.shape)
+    layer.gamma.assign(np.ones(2))
+    assert_equal(layer, x, x * 1.25)  # all channels are as strong, 1 / (1 + 3) is added
 
 
 def test_global_response_norm_learns_from_silent_channels():
