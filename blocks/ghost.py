@@ -12,7 +12,13 @@ from blocks.base import (
     register,
 )
 from blocks.channel_attention import SqueezeExcite
-from blocks.conv import DEPTHWISE, ConvNormAct, DepthwiseNormAct, DepthwiseSeparableConv
+from blocks.conv import (
+    DEPTHWISE,
+    ConvNormAct,
+    DepthwiseNormAct,
+    DepthwiseSeparableConv,
+    check_window,
+)
 from blocks.scale import DropPath
 
 CHEAP_KERNEL = 3  # the paper's, in every module of its network
@@ -31,7 +37,7 @@ class GhostModule(Block):
         strides: Step of the first convolution.
         ratio: `filters` divided by the channels that the first convolution makes; 2 in the
             paper. The rest are depthwise convolutions of them, with a kernel of 3.
-        rank: Number of sides.
+        rank: Number of sides: 1, 2 or 3.
         norm: Name of the normalization after each convolution.
         activation: Name of the Keras activation after each convolution.
 
@@ -63,8 +69,7 @@ class GhostModule(Block):
                 "`ratio` must be at least 2 and at most `filters`. "
                 f"Received: ratio={ratio}, filters={filters}."
             )
-        if rank not in DEPTHWISE:
-            raise ValueError(f"`rank` must be one of {[*DEPTHWISE]}. Received: rank={rank!r}.")
+        check_window(DEPTHWISE, rank, kernel_size, strides, 1)
         policy, own = self.dtype_policy, -(-filters // ratio)
         self.filters = filters
         self.primary = ConvNormAct(
@@ -111,7 +116,7 @@ class GhostBlock(Block):
         expansion: Channels inside, as a multiple of the input's; the paper's table has
             absolute numbers, mostly of 3 and 6 times.
         kernel_size: Side of the strided depthwise kernels, in positions.
-        rank: Number of sides.
+        rank: Number of sides: 1, 2 or 3.
         norm: Name of the normalization after each convolution.
         activation: Name of the Keras activation of the first module.
         se_ratio: Channels in the bottleneck of a `SqueezeExcite` inside, as a share of the
@@ -140,6 +145,7 @@ class GhostBlock(Block):
     ):
         super().__init__(**kwargs)
         check_positive(filters=filters, strides=strides)
+        check_window(DEPTHWISE, rank, kernel_size, strides, 1)
         check_above_zero(expansion=expansion)
         policy = self.dtype_policy
         self.filters, self.strides, self.expansion = filters, strides, expansion

@@ -7,6 +7,7 @@ from blocks.base import (
     Block,
     PlainArguments,
     check_above_zero,
+    check_channels,
     check_positive,
     check_rate,
     register,
@@ -44,6 +45,7 @@ class GeneralizedMeanPooling(PlainArguments, layers.Layer):
         self.input_spec = layers.InputSpec(min_ndim=3, max_ndim=5)
 
     def build(self, input_shape):
+        check_channels(input_shape)
         self.power = self.add_weight(
             name="power",
             shape=(),
@@ -56,8 +58,7 @@ class GeneralizedMeanPooling(PlainArguments, layers.Layer):
         sides = tuple(range(1, len(x.shape) - 1))
         x = ops.maximum(ops.cast(x, "float32"), self.epsilon)
         largest = ops.stop_gradient(ops.max(x, axis=sides, keepdims=True))
-        # ln rather than a power, which int8 files have no operation for
-        powers = ops.exp(self.power * ops.log(x / largest))
+        powers = ops.exp(ops.log(x / largest) * self.power)
         mean = ops.exp(ops.log(ops.mean(powers, axis=sides)) / self.power)
         return ops.cast(ops.squeeze(largest, sides) * mean, self.compute_dtype)
 
@@ -143,7 +144,7 @@ class Queries(PlainArguments, layers.Layer):
         )
 
     def call(self, x):
-        return ops.broadcast_to(self.values, (ops.shape(x)[0], *self.values.shape))
+        return ops.zeros_like(x[:, :1]) + self.values
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.number, *input_shape[2:])

@@ -282,6 +282,19 @@ def test_grid_average_of_any_side_open_or_not(sides):
     )
 
 
+@pytest.mark.parametrize("sides", [(2, 3), (7, 11), (12, 5)])
+def test_resizing_to_any_side_open_or_not(sides):
+    x, other = numbers(2, 6, 5, 3), numbers(2, *sides, 2)
+    layer, inputs = (
+        blocks.context.ResizeTo(),
+        [keras.Input((6, 5, 3)), keras.Input((None, None, 2))],
+    )
+    expected = interpolated(x, sides)
+    assert_equal(layer, [x, other], expected)
+    actual = keras.Model(inputs, layer(inputs)).predict([x, other], verbose=0)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", RANKS)
 def test_generalized_mean_pooling(shape):
     x = numbers(*shape)
@@ -362,3 +375,17 @@ def test_attention_pooling_takes_the_mask_of_an_embedding():
     long, short = np.array([[3, 4, 5, 0, 0]]), np.array([[3, 4, 5]])
     np.testing.assert_allclose(model(long), model(short), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(blocks.flatten(model)(long), model(short), rtol=1e-4, atol=1e-5)
+
+
+def test_multiply_adds_of_every_layer_are_known():
+    from export import measure
+
+    image, volume = keras.Input((8, 8, 8)), keras.Input((6, 5, 4, 8))
+    y = blocks.GhostBlock(8)(blocks.DropBlock()(image))
+    y = blocks.PyramidPooling()(blocks.AtrousPyramidPooling(8)(y))
+    a = blocks.AttentionPooling(2)(y)
+    b = blocks.GeneralizedMeanPooling()(y)
+    c = blocks.BiFPN(8)([y, layers.AveragePooling2D(2)(y)])
+    assert not measure(keras.Model(image, [a, b, *c])).uncounted
+    depthwise = keras.Model(volume, blocks.DepthwiseNormAct(rank=3)(volume))
+    assert measure(depthwise).macs == 6 * 5 * 4 * 8 * 27
