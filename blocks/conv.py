@@ -12,9 +12,10 @@ from blocks.base import (
     make_norm,
     register,
 )
+from blocks.depthwise3d import DepthwiseConv3D
 
 CONVS = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
-DEPTHWISE = {1: layers.DepthwiseConv1D, 2: layers.DepthwiseConv2D}
+DEPTHWISE = {1: layers.DepthwiseConv1D, 2: layers.DepthwiseConv2D, 3: DepthwiseConv3D}
 
 
 @register
@@ -98,14 +99,14 @@ class DepthwiseNormAct(Block):
     Args:
         kernel_size: Side of the kernel, in positions.
         strides: Step between output positions.
-        rank: Number of sides, 1 or 2.
+        rank: Number of sides: 1, 2 or 3.
         dilation_rate: Step between the positions that the kernel reads.
         padding: `"same"`, or `"valid"` where the zeros are added before.
         norm: `"batch"`, `"layer"`, `"group"`, `"rms"` or `"none"`.
         activation: Name of a Keras activation, `None` for none.
 
     Raises:
-        ValueError: If `rank` is neither 1 nor 2, or a dilated convolution is also strided.
+        ValueError: If `rank` is not 1, 2 or 3, or a dilated convolution is also strided.
 
     >>> DepthwiseNormAct(5, strides=2)(np.ones((1, 32, 32, 3))).shape
     (1, 16, 16, 3)
@@ -159,7 +160,7 @@ class DepthwiseSeparableConv(Block):
         filters: Number of output channels.
         kernel_size: Side of the depthwise kernel, in positions.
         strides: Step of the depthwise convolution.
-        rank: Number of sides, 1 or 2.
+        rank: Number of sides: 1, 2 or 3.
         dilation_rate: Step between the positions that the depthwise kernel reads.
         padding: `"same"`, or `"valid"` where the zeros are added before.
         norm: Name of the normalization after each convolution.

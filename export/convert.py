@@ -11,6 +11,7 @@ import numpy as np
 
 from export import advice, savedmodel
 from export.errors import ExportError
+from export.fuse import fused
 from export.process import WorkerCrash, WorkerError, worker
 
 ROOT = Path(__file__).parents[1]  # where `export` is, wherever the process went since
@@ -19,6 +20,8 @@ ROOT = Path(__file__).parents[1]  # where `export` is, wherever the process went
 def convert(model, precision="float32", samples=None, input_shape=None):
     """Return the file of a float32 model: batch 1, built-in operations, one named signature.
 
+    Layers that offer `fuse()` go into it fused.
+
     Args:
         model: A model that `float32.rebuilt` returned.
         precision: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`.
@@ -26,6 +29,7 @@ def convert(model, precision="float32", samples=None, input_shape=None):
         input_shape: See `signature.inputs_of`.
     """
     worker.prepare()
+    model = fused(model)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         on_tensorflow = keras.backend.backend() == "tensorflow"

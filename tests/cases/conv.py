@@ -50,7 +50,7 @@ CASES = [
         (2, 7, 9, 4),
         (2, 4, 5, 4),
         [
-            {"rank": 3},
+            {"rank": 4},
             {"norm": "nonsense"},
             {"kernel_size": 0},
             {"strides": 2, "dilation_rate": 2},
@@ -77,5 +77,18 @@ CASES = [
         {"filters": 6, "padding": "valid"},
         (2, 7, 9, 4),
         (2, 5, 7, 6),
+    ),
+    Case(
+        blocks.DepthwiseNormAct,
+        {"kernel_size": [2, 3, 5], "strides": 2, "rank": 3},
+        (2, 5, 4, 6, 3),
+        (2, 3, 2, 3, 3),
+        wrong_shapes=[(2, 5, 6, 3)],
+    ),
+    Case(
+        blocks.DepthwiseSeparableConv,
+        {"filters": 4, "rank": 3, "dilation_rate": 2, "norm": "layer", "activation": "silu"},
+        (2, 5, 4, 6, 3),
+        (2, 5, 4, 6, 4),
     ),
 ]
