@@ -5,8 +5,10 @@ from heads.classification import ClassificationHead
 from heads.cross_entropy import CrossEntropy
 from heads.deployment import deploy
 from heads.graph import attach, losses, metrics
+from heads.margin import MarginHead
+from heads.margin_loss import MarginLoss
 from heads.regression import R2, RegressionHead, RegressionLoss
-from heads.scores import Accuracy, MacroAUC, MacroScore
+from heads.scores import Accuracy, MacroAUC, MacroScore, OwnAngle
 from heads.targets import check_targets
 from heads.threshold import choose_threshold
 
@@ -17,6 +19,9 @@ __all__ = [
     "Head",
     "MacroAUC",
     "MacroScore",
+    "MarginHead",
+    "MarginLoss",
+    "OwnAngle",
     "R2",
     "RegressionHead",
     "RegressionLoss",
