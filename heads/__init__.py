@@ -7,10 +7,12 @@ from heads.deployment import deploy
 from heads.graph import attach, losses, metrics
 from heads.margin import MarginHead
 from heads.margin_loss import MarginLoss
+from heads.pairs import verification
 from heads.regression import R2, RegressionHead, RegressionLoss
 from heads.scores import Accuracy, MacroAUC, MacroScore, OwnAngle
 from heads.targets import check_targets
 from heads.threshold import choose_threshold
+from heads.verify_pairs import VerifyPairs
 
 __all__ = [
     "Accuracy",
@@ -25,10 +27,12 @@ __all__ = [
     "R2",
     "RegressionHead",
     "RegressionLoss",
+    "VerifyPairs",
     "attach",
     "check_targets",
     "choose_threshold",
     "deploy",
     "losses",
     "metrics",
+    "verification",
 ]
