@@ -16,7 +16,7 @@ def network_input(input_shape, mode, *, stride, twin, weights, include_preproces
         input_shape: `(height, width, channels)`, the sides at least `stride` or `None`.
         mode: Name of the preprocessing in `preprocessing.MODES`, or a function from the image to
             the network's first tensor; `None` where none was published.
-        stride: Total stride of the network.
+        stride: Total stride of the network, or what it needs if that is more.
         twin: Function that builds the network of `keras.applications`, or `None`.
         weights: As the network was given it; it is checked before anything is built.
         include_preprocessing: As the network was given it. `None` is as the weights want it.
@@ -51,7 +51,7 @@ def image_input(input_shape, least=1):
         )
     if any(side is not None and side < least for side in sides):
         raise ValueError(
-            f"Images must have sides of at least {least}, the network's total stride. "
+            f"Images must be at least {least} x {least}, of which one position is left. "
             f"Received: input_shape={shape}. Enlarge them with keras.layers.Resizing."
         )
     if keras.config.image_data_format() != "channels_last":

@@ -28,7 +28,11 @@ PAIRS = (
     "ConvNeXt-Tiny",
     "DenseNet-121",
 )
-VARIANTS = ()
+VARIANTS = (
+    "MobileNetV3-Small minimalistic",
+    "MobileNetV3-Large minimalistic",
+    "EfficientNet-Lite0",
+)
 STORE = Path("runs/vision_speed.jsonl")
 HEADER = (
     "network",

@@ -5,9 +5,12 @@ from blocks.base import Block
 from blocks.channel_attention import SqueezeExcite
 from blocks.conv import ConvNormAct, DepthwiseNormAct, DepthwiseSeparableConv
 from blocks.convnext import ConvNeXtBlock, GlobalResponseNorm
+from blocks.dense import DenseBlock, TransitionBlock
 from blocks.fusion import ConcatFusion, CrossAttentionFusion, GatedFusion
 from blocks.graph import flatten
+from blocks.inception import InceptionBlock
 from blocks.inverted import FusedInvertedResidual, InvertedResidual
+from blocks.preactivation import PreActivationBlock
 from blocks.pyramid import FeaturePyramid
 from blocks.residual import BottleneckBlock, ResidualBlock
 from blocks.scale import DropPath, LayerScale
@@ -21,6 +24,7 @@ __all__ = [
     "ConvNeXtBlock",
     "ConvNormAct",
     "CrossAttentionFusion",
+    "DenseBlock",
     "DepthwiseNormAct",
     "DepthwiseSeparableConv",
     "DropPath",
@@ -28,12 +32,15 @@ __all__ = [
     "FusedInvertedResidual",
     "GatedFusion",
     "GlobalResponseNorm",
+    "InceptionBlock",
     "InvertedResidual",
     "LayerScale",
+    "PreActivationBlock",
     "ResidualBlock",
     "SelfAttention",
     "SqueezeExcite",
     "TransformerEncoder",
+    "TransitionBlock",
     "UniversalInvertedBottleneck",
     "flatten",
 ]

@@ -52,7 +52,7 @@ class GlobalResponseNorm(PlainArguments, layers.Layer):
         square = ops.mean(ops.square(y), self.sides, keepdims=True)
         strength = ops.sqrt(ops.maximum(square, 1e-12))  # the root of 0 has no slope
         share = strength / (ops.mean(strength, -1, keepdims=True) + self.epsilon)
-        return x * (1 + self.gamma * ops.cast(share, x.dtype)) + self.beta
+        return x * (ops.cast(share, x.dtype) * self.gamma + 1) + self.beta
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -96,7 +96,6 @@ NETWORKS = [
         {"minimalistic": True},
         test_side=32,
         paper_params=2.0e6,
-        paper_macs=65e6,
         preprocesses=True,
         hidden=hidden(1024, norm="none"),
     ),
