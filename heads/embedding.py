@@ -2,7 +2,15 @@
 
 from keras import layers, ops
 
-from blocks.base import Block, check_positive, check_rate, has_norm, make_norm, register
+from blocks.base import (
+    Block,
+    PlainArguments,
+    check_positive,
+    check_rate,
+    has_norm,
+    make_norm,
+    register,
+)
 from heads.pooling import make_pool
 
 
@@ -48,7 +56,34 @@ class Embedder(Block):
 
 
 @register
-class UnitLength(layers.Layer):
+class Renamed(layers.Wrapper):
+    """A head's layer, the same weights, under a name that no other head's has.
+
+    Shape: as the layer's.
+
+    Args:
+        layer: A layer that uses up the mask of its input.
+
+    >>> Renamed(Embedder(32), name="face_embedding")(np.ones((1, 7, 7, 16))).shape
+    (1, 32)
+    """
+
+    def __init__(self, layer, **kwargs):
+        super().__init__(layer, **kwargs)
+        self.supports_masking = True
+
+    def call(self, x):
+        return self.layer(x)
+
+    def compute_mask(self, inputs, previous_mask):
+        return None
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)
+
+
+@register
+class UnitLength(PlainArguments, layers.Layer):
     """Divide vectors by their length; a vector of zeros stays one.
 
     Shape: `(batch, size)` to the same.
@@ -63,7 +98,7 @@ class UnitLength(layers.Layer):
 
 
 @register
-class Cosines(layers.Layer):
+class Cosines(PlainArguments, layers.Layer):
     """Scaled cosines between a vector and the nearest centre of every class.
 
     Shape: `(batch, size)` to `(batch, num_classes)`.

@@ -1,11 +1,9 @@
 """Embeddings of a whole input, learned behind angular margins."""
 
-import keras
-
 from blocks.base import check_positive, register
 from heads.base import Head
 from heads.classes import ClassTargets
-from heads.embedding import Cosines, Embedder, UnitLength
+from heads.embedding import Cosines, Embedder, Renamed, UnitLength
 from heads.margin_loss import MarginLoss
 from heads.scores import Accuracy, OwnAngle
 
@@ -100,12 +98,11 @@ class MarginHead(Head):
         """
         if not isinstance(normalize, bool):
             raise ValueError(f"`normalize` must be True or False. Received: {normalize!r}.")
-        # A model of its own, since the layers of several such heads have the same names.
-        inputs = keras.Input(features.shape[1:], dtype=features.dtype, name="feature")
-        x = self.embed(inputs)
-        if normalize:
-            x = UnitLength(dtype="float32", name="unit_length")(x)
-        return keras.Model(inputs, x, name=f"{self.name}_embedding")(features)
+        # In one model with other heads, whose layers have the same names.
+        x = Renamed(self.embed, dtype="float32", name=f"{self.name}_embed")(features)
+        if not normalize:
+            return x
+        return UnitLength(dtype="float32", name=f"{self.name}_unit_length")(x)
 
     def check(self, targets):
         return self.targets.problems(targets)

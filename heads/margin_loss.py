@@ -59,10 +59,12 @@ class MarginLoss(keras.Loss):
         if kind not in MARGINS:
             raise ValueError(f"The loss must be one of {[*MARGINS]}. Received: {kind!r}.")
         margin = MARGINS[kind] if margin is None else margin
-        if not are_numbers(margin, ()) or not 0 <= margin < (math.pi if kind == "arcface" else 2):
+        # Beyond a quarter of a turn ArcFace would fall no longer where it goes on.
+        largest = math.pi / 2 if kind == "arcface" else 2
+        if not are_numbers(margin, ()) or not 0 <= margin <= largest:
             raise ValueError(
-                "`margin` must be an angle from 0 to below pi, or a cosine from 0 to below 2 "
-                f'where the loss is "cosface". Received: margin={margin!r}.'
+                "`margin` must be an angle from 0 to pi / 2, or a cosine from 0 to 2 where the "
+                f'loss is "cosface". Received: margin={margin!r}.'
             )
         check_above_zero(scale=scale)
         self.kind, self.margin, self.scale = kind, margin, scale

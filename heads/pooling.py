@@ -2,11 +2,11 @@
 
 from keras import layers, ops
 
-from blocks.base import Block, register
+from blocks.base import Block, PlainArguments, register
 
 
 @register
-class GlobalAverage(layers.Layer):
+class GlobalAverage(PlainArguments, layers.Layer):
     """Average over all positions; positions that a mask calls padding do not count.
 
     Shape: `(batch, ..., channels)` to `(batch, channels)`.
