@@ -7,6 +7,7 @@ from backbones.efficientnet import efficientnet
 from backbones.efficientnet_v2 import efficientnet_v2
 from backbones.inception import inception
 from backbones.lenet import lenet
+from backbones.mobilefacenet import mobilefacenet
 from backbones.mobilenet import mobilenet
 from backbones.mobilenet_v2 import mobilenet_v2
 from backbones.mobilenet_v3 import mobilenet_v3
@@ -24,6 +25,7 @@ __all__ = [
     "efficientnet_v2",
     "inception",
     "lenet",
+    "mobilefacenet",
     "mobilenet",
     "mobilenet_v2",
     "mobilenet_v3",

@@ -10,6 +10,7 @@ MODES = {
     "tf": (1 / 127.5, -1.0),
     "128": (1 / 128, -1.0),  # EfficientNetV2-S, M and L
     "lite": (1 / 128, -127 / 128),  # EfficientNet-Lite, by its authors
+    "face": (1 / 128, -127.5 / 128),  # MobileFaceNet
     "torch": ([1 / (255 * s) for s in STD], [-m / s for m, s in zip(MEAN, STD)]),
     "caffe": (1.0, [-m for m in reversed(BGR_MEAN)]),
 }
