@@ -1,18 +1,25 @@
 """Tuning: choosing a model, and training it."""
 
 from tuning.budget import Budget
+from tuning.freezing import freeze, unfreeze
 from tuning.image_space import image_space
+from tuning.layerwise import layerwise_decay
 from tuning.recipes import adamw, cosine_warmup
 from tuning.search import ParetoSearch
 from tuning.tables import choose
 from tuning.tensorboard import without_tensorboard
+from tuning.unfreezing import GradualUnfreezing
 
 __all__ = [
     "Budget",
+    "GradualUnfreezing",
     "ParetoSearch",
     "adamw",
     "choose",
     "cosine_warmup",
+    "freeze",
     "image_space",
+    "layerwise_decay",
+    "unfreeze",
     "without_tensorboard",
 ]
