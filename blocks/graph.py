@@ -45,6 +45,17 @@ def trace(model, *, fuse=False):
 
     The copy has fresh weights until the third, a function, is called.
     """
+    flat, copies, copier = _trace(model)
+    return flat, copies, copier.copy_weights
+
+
+def trace_layers(model):
+    """Return the flat copy of `model`, with fresh weights, and each operation's original by id."""
+    flat, _, copier = _trace(model)
+    return flat, {id(copy): original for original, copy in copier.made.values()}
+
+
+def _trace(model):
     graph = graph_of(model)
     if graph is None:
         raise ValueError(
@@ -62,7 +73,7 @@ def trace(model, *, fuse=False):
     copier.run(graph.outputs, copies, "")
     outputs = tree.map_structure(lambda x: copies[id(x)], graph._outputs_struct)
     inputs = tree.pack_sequence_as(graph._inputs_struct, inputs)
-    return keras.Model(inputs, outputs, name=model.name), copies, copier.copy_weights
+    return keras.Model(inputs, outputs, name=model.name), copies, copier
 
 
 def graph_of(model):
