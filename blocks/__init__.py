@@ -1,6 +1,6 @@
 """Blocks: layers and layers made of layers, free of any task."""
 
-from blocks.attention import SelfAttention
+from blocks.attention import CrossAttention, SelfAttention
 from blocks.base import Block
 from blocks.channel_attention import SqueezeExcite
 from blocks.conv import ConvNormAct, DepthwiseNormAct, DepthwiseSeparableConv
@@ -8,6 +8,7 @@ from blocks.fusion import ConcatFusion, CrossAttentionFusion, GatedFusion
 from blocks.graph import flatten
 from blocks.pyramid import FeaturePyramid
 from blocks.residual import BottleneckBlock, InvertedResidual, ResidualBlock
+from blocks.rotary import RotaryEmbedding
 from blocks.scale import DropPath, LayerScale
 from blocks.transformer import TransformerEncoder
 
@@ -16,6 +17,7 @@ __all__ = [
     "BottleneckBlock",
     "ConcatFusion",
     "ConvNormAct",
+    "CrossAttention",
     "CrossAttentionFusion",
     "DepthwiseNormAct",
     "DepthwiseSeparableConv",
@@ -25,6 +27,7 @@ __all__ = [
     "InvertedResidual",
     "LayerScale",
     "ResidualBlock",
+    "RotaryEmbedding",
     "SelfAttention",
     "SqueezeExcite",
     "TransformerEncoder",
