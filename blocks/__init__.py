@@ -1,6 +1,6 @@
 """Blocks: layers and layers made of layers, free of any task."""
 
-from blocks.attention import SelfAttention
+from blocks.attention import CrossAttention, SelfAttention
 from blocks.base import Block
 from blocks.bifpn import BiFPN, PathAggregation
 from blocks.channel_attention import SqueezeExcite
@@ -19,6 +19,8 @@ from blocks.preactivation import PreActivationBlock
 from blocks.pyramid import FeaturePyramid
 from blocks.reparameterized import RepConv
 from blocks.residual import BottleneckBlock, ResidualBlock
+from blocks.residual import BottleneckBlock, InvertedResidual, ResidualBlock
+from blocks.rotary import RotaryEmbedding
 from blocks.scale import DropPath, LayerScale
 from blocks.transformer import TransformerEncoder
 from blocks.universal import UniversalInvertedBottleneck
@@ -32,6 +34,7 @@ __all__ = [
     "ConcatFusion",
     "ConvNeXtBlock",
     "ConvNormAct",
+    "CrossAttention",
     "CrossAttentionFusion",
     "DenseBlock",
     "DepthwiseNormAct",
@@ -53,6 +56,7 @@ __all__ = [
     "PyramidPooling",
     "RepConv",
     "ResidualBlock",
+    "RotaryEmbedding",
     "SelfAttention",
     "SqueezeExcite",
     "TransformerEncoder",

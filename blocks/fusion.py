@@ -2,7 +2,8 @@
 
 from keras import layers, ops
 
-from blocks.attention import head_width, key_mask
+from blocks.attend import ScaledDotProduct, head_width, key_mask
+from blocks.attention import check_reader, split_heads
 from blocks.base import Block, check_positive, check_rate, make_activation, register
 
 
@@ -125,20 +126,17 @@ class CrossAttentionFusion(Block):
         self.num_heads = num_heads
         self.norm1 = layers.LayerNormalization(dtype=policy, name="norm1")
         self.norm2 = layers.LayerNormalization(dtype=policy, name="norm2")
+        self.attend = ScaledDotProduct(dtype=policy, name="attend")
         self.dropout = layers.Dropout(dropout, dtype=policy, name="dropout")
         self.supports_masking = True
 
     def build(self, input_shape):
-        if len(input_shape) != 2 or any(len(shape) != 3 for shape in input_shape):
-            raise ValueError(
-                "Two inputs of shape (batch, length, channels) are needed, the one that reads "
-                f"and the one it reads from. Received: input_shape={input_shape}."
-            )
+        check_reader(input_shape)
         policy, channels = self.dtype_policy, input_shape[0][-1]
         width = head_width(channels, self.num_heads)
         self.query = layers.Dense(channels, dtype=policy, name="query")
         self.key_value = layers.Dense(2 * channels, dtype=policy, name="key_value")
-        self.split = layers.Reshape((-1, self.num_heads, width), dtype=policy, name="split")
+        self.split = split_heads(self.num_heads, width, dtype=policy, name="split")
         self.merge = layers.Reshape((-1, channels), dtype=policy, name="merge")
         self.output_projection = layers.Dense(channels, dtype=policy, name="output")
         super().build(input_shape)
@@ -148,7 +146,7 @@ class CrossAttentionFusion(Block):
         # A split in one: what an operation gives carries no mask, which reshaping would destroy.
         (query,) = map(self.split, ops.split(self.query(self.norm1(x)), 1, axis=-1))
         key, value = map(self.split, ops.split(self.key_value(self.norm2(context)), 2, axis=-1))
-        y = ops.dot_product_attention(query, key, value, mask=key_mask(mask and mask[1]))
+        y = self.attend([query, key, value], visible=key_mask(mask and mask[1]))
         return x + self.dropout(self.output_projection(self.merge(y)))
 
     def compute_mask(self, inputs, previous_mask):
