@@ -19,7 +19,6 @@ from blocks.preactivation import PreActivationBlock
 from blocks.pyramid import FeaturePyramid
 from blocks.reparameterized import RepConv
 from blocks.residual import BottleneckBlock, ResidualBlock
-from blocks.residual import BottleneckBlock, InvertedResidual, ResidualBlock
 from blocks.rotary import RotaryEmbedding
 from blocks.scale import DropPath, LayerScale
 from blocks.transformer import TransformerEncoder

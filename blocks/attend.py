@@ -20,7 +20,8 @@ class ScaledDotProduct(PlainArguments, layers.Layer):
     Args:
         causal: Whether a query sees only keys of its own position and those before it.
 
-    >>> ScaledDotProduct()([np.ones((1, 5, 2, 4)), np.ones((1, 3, 1, 4)), np.ones((1, 3, 1, 4))]).shape
+    >>> key = value = np.ones((1, 3, 1, 4))
+    >>> ScaledDotProduct()([np.ones((1, 5, 2, 4)), key, value]).shape
     (1, 5, 2, 4)
     """
 

@@ -45,7 +45,7 @@ def trace(model, *, fuse=False):
 
     The copy has fresh weights until the third, a function, is called.
     """
-    flat, copies, copier = _trace(model)
+    flat, copies, copier = _trace(model, fuse)
     return flat, copies, copier.copy_weights
 
 
@@ -55,7 +55,7 @@ def trace_layers(model):
     return flat, {id(copy): original for original, copy in copier.made.values()}
 
 
-def _trace(model):
+def _trace(model, fuse=False):
     graph = graph_of(model)
     if graph is None:
         raise ValueError(
