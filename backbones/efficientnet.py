@@ -64,7 +64,8 @@ def efficientnet(
 ):
     """Return EfficientNet as a feature pyramid: `{"P1": …, …, "P5": …}`.
 
-    `"b0"` to `"b7"` are weight for weight the networks of `keras.applications`. `"lite0"` to
+    `"b0"` to `"b7"` are weight for weight the networks of `keras.applications`; but an odd side
+    is rounded up where sides are open too, of which those then lose the last position. `"lite0"` to
     `"lite4"` are the authors' for integer hardware: no squeeze-and-excitation, ReLU6 in the
     place of SiLU, first and last layers of one size.
 

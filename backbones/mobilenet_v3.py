@@ -70,8 +70,10 @@ def mobilenet_v3(
 ):
     """Return MobileNetV3 as a feature pyramid: `{"P1": …, …, "P5": …}`.
 
-    Weight for weight the network of `keras.applications`. The paper's classifier, a hidden
-    layer of 1,280 (large) or 1,024 (small) hard-swish units behind the pooling, is the head's.
+    Weight for weight the network of `keras.applications`; but an odd side is rounded up where
+    sides are open too, of which that one then loses the last position. The paper's classifier,
+    a hidden layer of 1,280 (large) or 1,024 (small) hard-swish units behind the pooling, is the
+    head's.
 
     Args:
         input_shape: `(height, width, channels)` of an image; sides may be `None`.
