@@ -29,6 +29,10 @@ HEADS = {
     "regression": lambda: heads.RegressionHead(
         2, loss="huber", mean=[10.0, -3.0], std=[2.0, 0.5], name="head"
     ),
+    "margin": lambda: heads.MarginHead(3, 8, scale=16.0, subcenters=2, dropout=0.2, name="head"),
+    "margin_options": lambda: heads.MarginHead(
+        4, 8, loss="cosface", margin=0.2, pool="depthwise", norm="none", name="head"
+    ),
     "several": lambda: {
         "kind": heads.ClassificationHead(2, name="kind"),
         "age": heads.RegressionHead(loss="mae", mean=40.0, std=12.0, name="age"),
@@ -37,6 +41,7 @@ HEADS = {
 OPTIONS = {
     "classification_options": {"threshold": 0.3},
     "multi_label": {"threshold": [0.2, 0.4, 0.5, 0.6]},
+    "margin_options": {"normalize": False},
     "several": {"kind": {"threshold": 0.4}},
 }
 
