@@ -20,7 +20,8 @@ class ScaledDotProduct(PlainArguments, layers.Layer):
     Args:
         causal: Whether a query sees only keys of its own position and those before it.
 
-    >>> ScaledDotProduct()([np.ones((1, 5, 2, 4)), np.ones((1, 3, 1, 4)), np.ones((1, 3, 1, 4))]).shape
+    >>> query, key = np.ones((1, 5, 2, 4)), np.ones((1, 3, 1, 4))
+    >>> ScaledDotProduct()([query, key, key]).shape
     (1, 5, 2, 4)
     """
 
