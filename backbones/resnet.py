@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from backbones.common import image_input
+from backbones.common import network_input
+from backbones.weights import filled
 from blocks import BottleneckBlock, ConvNormAct, ResidualBlock
 
 # Block, filters of the first stage and blocks of every stage (table 1 of the paper), and
@@ -16,19 +17,39 @@ DEPTHS = {
     152: (BottleneckBlock, 256, (3, 8, 36, 3), True),
 }
 NORM = {"type": "batch", "epsilon": 1.001e-5}
+# For images of 32 x 32: blocks a stage, shortcut and biases. Depth 8 is MLPerf Tiny's, the others
+# are section 4.2 of the paper with its option A.
+SMALL = {8: (1, "conv", True)} | {
+    depth: ((depth - 2) // 6, "pad", False) for depth in (20, 32, 44, 56, 110)
+}
 
 
-def resnet(input_shape=(224, 224, 3), depth=50, *, name=None):
+TWINS = {
+    50: keras.applications.ResNet50,
+    101: keras.applications.ResNet101,
+    152: keras.applications.ResNet152,
+}
+
+
+def resnet(
+    input_shape=(224, 224, 3), depth=50, *, weights=None, include_preprocessing=None, name=None
+):
     """Return ResNet as a feature pyramid: `{"P1": …, …, "P5": …}`.
 
-    At depths 50, 101 and 152 it is, weight for weight, the network of `keras.applications`,
-    whose convolutions have biases; at 18 and 34 it has the paper's parameters.
+    The depths of the form 6n + 2 are for images of 32 x 32 and give `"P0"`, `"P1"` and `"P2"`;
+    depth 8 is the network of MLPerf Tiny. At depths 50, 101 and 152 it is, weight for weight,
+    the network of `keras.applications`, whose convolutions have biases; at the others it has the
+    paper's parameters.
 
     Args:
-        input_shape: `(height, width, channels)` of an image; sides may be `None`. The network
-            was published for pixels from 0 to 255 in the order blue, green, red, less the
-            mean of the data set.
-        depth: Number of layers with weights: 18, 34, 50, 101 or 152.
+        input_shape: `(height, width, channels)` of an image; sides may be `None`.
+        depth: Number of layers with weights: 18, 34, 50, 101 or 152; for small images 8, 20, 32,
+            44, 56 or 110.
+        weights: `None`, `"imagenet"` for those of `keras.applications` (depth 50 and more), or
+            the path of a file.
+        include_preprocessing: Whether the first layer takes the data set's mean off pixels from
+            0 to 255, red first; by default where the weights were trained so. Without it,
+            published weights read blue first.
         name: Name of the model; by default `"resnet50"` and so on.
 
     Returns:
@@ -36,19 +57,53 @@ def resnet(input_shape=(224, 224, 3), depth=50, *, name=None):
         `"Pn"` having a stride of `2**n`.
 
     Raises:
-        ValueError: If `input_shape` is not that of an image or there is no such depth.
+        ValueError: If the image is smaller than 32 x 32 (of the small networks 4 x 4), there is
+            no such depth, or the weights are of another network.
+        ConnectionError: If the download of weights fails.
 
     Reference: [He et al., 2015](https://arxiv.org/abs/1512.03385)
 
     >>> resnet((64, 64, 3), depth=18).output["P5"].shape[1:]
     (2, 2, 512)
     """
-    if depth not in DEPTHS:
-        raise ValueError(f"`depth` must be one of {sorted(DEPTHS)}. Received: depth={depth!r}.")
-    block, filters, blocks, use_bias = DEPTHS[depth]
-    image = image_input(input_shape)
+    if depth not in DEPTHS and depth not in SMALL:
+        known = sorted([*DEPTHS, *SMALL])
+        raise ValueError(f"`depth` must be one of {known}. Received: depth={depth!r}.")
+    twin = TWINS.get(depth)
+    image, x = network_input(
+        input_shape,
+        None if depth in SMALL else "caffe",
+        stride=4 if depth in SMALL else 32,
+        twin=twin,
+        weights=weights,
+        include_preprocessing=include_preprocessing,
+    )
+    levels = small_levels(x, *SMALL[depth]) if depth in SMALL else large_levels(x, *DEPTHS[depth])
+    model = keras.Model(image, levels, name=name or f"resnet{depth}")
+    return filled(model, weights, twin, twin_layer, blue_first=True)
+
+
+def small_levels(x, blocks, shortcut, use_bias):
+    """Return the features of the network for small images."""
+    x = ConvNormAct(16, use_bias=use_bias, name="stem")(x)
+    levels = {}
+    for stage in range(3):
+        for i in range(blocks):
+            x = ResidualBlock(
+                16 * 2**stage,
+                strides=2 if stage > 0 and i == 0 else 1,
+                shortcut=shortcut,
+                use_bias=use_bias,
+                name=f"stage{stage}_block{i}",
+            )(x)
+        levels[f"P{stage}"] = x
+    return levels
+
+
+def large_levels(x, block, filters, blocks, use_bias):
+    """Return the features of the network for images of 224 x 224."""
     common = {"norm": NORM, "use_bias": use_bias}
-    x = layers.ZeroPadding2D(3, name="stem_pad")(image)  # not what "same" pads where sides are even
+    x = layers.ZeroPadding2D(3, name="stem_pad")(x)  # not what "same" pads where sides are even
     x = ConvNormAct(64, 7, 2, padding="valid", name="stem", **common)(x)
     levels = {"P1": x}
     x = layers.ZeroPadding2D(1, name="pool_pad")(x)
@@ -60,4 +115,15 @@ def resnet(input_shape=(224, 224, 3), depth=50, *, name=None):
                 x
             )
         levels[f"P{stage + 2}"] = x
-    return keras.Model(image, levels, name=name or f"resnet{depth}")
+    return levels
+
+
+def twin_layer(path):
+    """Return the name in `keras.applications.ResNet50` and the deeper ones of our layer."""
+    place, *parts = path.split(".")
+    kind = "bn" if parts[-1] == "norm" else "conv"
+    if place == "stem":
+        return f"conv1_{kind}"
+    stage, block = (int(x.lstrip("stageblock")) for x in place.split("_"))
+    number = ("shortcut", "narrow", "conv", "widen").index(parts[0])
+    return f"conv{stage + 2}_block{block + 1}_{number}_{kind}"

@@ -118,7 +118,8 @@ def _block_end(end, exits, maker):
     if widened and all(_is_depthwise(node) for node in exits):
         before = rest[widened]
         if not _is(before, ACTIVATIONS) and _pointwise(rest[widened - 1]):
-            return before  # an inverted residual widens what came linear
+            # An inverted residual widens what came linear, MobileNetV4's convolves it before.
+            return rest[widened + _match(rest[widened:], [NORMS, DEPTHWISE])]
     for opening in ([CONVS, ACTIVATIONS, NORMS], [ACTIVATIONS, NORMS], [NORMS]):
         length = _match(rest, opening)
         if length and type(rest[length].operation).__name__ in MERGES:

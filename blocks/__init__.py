@@ -2,47 +2,77 @@
 
 from blocks.attention import CrossAttention, SelfAttention
 from blocks.base import Block
-from blocks.channel_attention import EfficientChannelAttention, SqueezeExcite
+from blocks.bifpn import BiFPN, PathAggregation
+from blocks.channel_attention import SqueezeExcite
+from blocks.context import AtrousPyramidPooling, PyramidPooling
 from blocks.conv import ConvNormAct, DepthwiseNormAct, DepthwiseSeparableConv
+from blocks.convnext import ConvNeXtBlock, GlobalResponseNorm
+from blocks.dense import DenseBlock, TransitionBlock
+from blocks.dropblock import DropBlock
 from blocks.embedding import PatchEmbedding, PositionEmbedding
 from blocks.fusion import ConcatFusion, CrossAttentionFusion, GatedFusion
+from blocks.gates import ChannelSpatialAttention, CoordinateAttention, EfficientChannelAttention
+from blocks.ghost import GhostBlock, GhostModule
 from blocks.graph import flatten
+from blocks.inception import InceptionBlock
+from blocks.inverted import FusedInvertedResidual, InvertedResidual
 from blocks.linear_attention import LinearAttention
+from blocks.pooling import AttentionPooling, GeneralizedMeanPooling
+from blocks.preactivation import PreActivationBlock
 from blocks.pyramid import FeaturePyramid
-from blocks.residual import BottleneckBlock, InvertedResidual, ResidualBlock
+from blocks.reparameterized import RepConv
+from blocks.residual import BottleneckBlock, ResidualBlock
 from blocks.rotary import RotaryEmbedding
 from blocks.scale import DropPath, LayerScale
 from blocks.simple_pyramid import SimpleFeaturePyramid
-from blocks.spatial_attention import ChannelSpatialAttention, CoordinateAttention
 from blocks.transformer import TransformerEncoder
+from blocks.universal import UniversalInvertedBottleneck
 from blocks.window_attention import WindowAttention
 
 __all__ = [
+    "AtrousPyramidPooling",
+    "AttentionPooling",
+    "BiFPN",
     "Block",
     "BottleneckBlock",
     "ChannelSpatialAttention",
     "ConcatFusion",
+    "ConvNeXtBlock",
     "ConvNormAct",
     "CoordinateAttention",
     "CrossAttention",
     "CrossAttentionFusion",
+    "DenseBlock",
     "DepthwiseNormAct",
     "DepthwiseSeparableConv",
+    "DropBlock",
     "DropPath",
     "EfficientChannelAttention",
     "FeaturePyramid",
+    "FusedInvertedResidual",
     "GatedFusion",
+    "GeneralizedMeanPooling",
+    "GhostBlock",
+    "GhostModule",
+    "GlobalResponseNorm",
+    "InceptionBlock",
     "InvertedResidual",
     "LayerScale",
     "LinearAttention",
     "PatchEmbedding",
+    "PathAggregation",
     "PositionEmbedding",
+    "PreActivationBlock",
+    "PyramidPooling",
+    "RepConv",
     "ResidualBlock",
     "RotaryEmbedding",
     "SelfAttention",
     "SimpleFeaturePyramid",
     "SqueezeExcite",
     "TransformerEncoder",
+    "TransitionBlock",
+    "UniversalInvertedBottleneck",
     "WindowAttention",
     "flatten",
 ]

@@ -20,8 +20,8 @@ class ScaledDotProduct(PlainArguments, layers.Layer):
     Args:
         causal: Whether a query sees only keys of its own position and those before it.
 
-    >>> query, key = np.ones((1, 5, 2, 4)), np.ones((1, 3, 1, 4))
-    >>> ScaledDotProduct()([query, key, key]).shape
+    >>> key = value = np.ones((1, 3, 1, 4))
+    >>> ScaledDotProduct()([np.ones((1, 5, 2, 4)), key, value]).shape
     (1, 5, 2, 4)
     """
 

@@ -145,15 +145,40 @@ def has_norm(norm):
     return norm not in ("none", {"type": "none"})
 
 
+@register
+class ChannelPReLU(layers.PReLU):
+    """Keras's PReLU with one slope for each channel, at any number of sides.
+
+    Shape: `(batch, *sides, channels)` to the same.
+
+    >>> ChannelPReLU()(np.ones((1, 8, 8, 3))).shape
+    (1, 8, 8, 3)
+    """
+
+    def build(self, input_shape):
+        self.shared_axes = list(range(1, len(input_shape) - 1))
+        super().build(input_shape)
+
+
 def make_activation(activation, *, name="act", **kwargs):
-    """Return the layer of the Keras activation called `activation`; `None` is none."""
+    """Return the layer of an activation.
+
+    Args:
+        activation: The name of one of `keras.activations`, or `"prelu"`, which learns the slope
+            of every channel below zero; `None` is none.
+        name: Name of the layer.
+        **kwargs: Further arguments of the layer, such as `dtype`.
+    """
+    if activation == "prelu":
+        start = keras.initializers.Constant(0.25)  # its paper's, arXiv 1502.01852
+        return ChannelPReLU(start, name=name, **kwargs)
     try:
         if not isinstance(activation, str | None):
             raise ValueError
         keras.activations.get(activation)
     except ValueError:
         raise ValueError(
-            "`activation` must be the name of one of keras.activations. "
+            "`activation` must be the name of one of keras.activations, or 'prelu'. "
             f"Received: activation={activation!r}."
         ) from None
     if activation in (None, "linear"):

@@ -1,10 +1,9 @@
 """Blocks that weigh channels by what the whole map holds."""
 
-import math
-
-from keras import layers, ops
+from keras import layers
 
 from blocks.base import Block, check_above_zero, check_positive, make_activation, register
+from blocks.channels import round_channels
 from blocks.conv import CONVS
 
 POOLS = {
@@ -25,9 +24,11 @@ class SqueezeExcite(Block):
             paper, a quarter in mobile networks.
         activation: Name of the Keras activation of the bottleneck.
         gate: Name of the Keras activation of the gate; `"hard_sigmoid"` in MobileNetV3.
+        divisor: The bottleneck's channels are rounded to a multiple of it, 8 in MobileNetV3;
+            with 1 they are rounded down.
 
     Raises:
-        ValueError: If `ratio` is not above 0.
+        ValueError: If `ratio` is not above 0 or `divisor` no whole number above 0.
 
     Reference: [Hu et al., 2018](https://arxiv.org/abs/1709.01507)
 
@@ -35,17 +36,19 @@ class SqueezeExcite(Block):
     (1, 8, 8, 16)
     """
 
-    def __init__(self, ratio=0.25, *, activation="relu", gate="sigmoid", **kwargs):
+    def __init__(self, ratio=0.25, *, activation="relu", gate="sigmoid", divisor=1, **kwargs):
         super().__init__(**kwargs)
         check_above_zero(ratio=ratio)
-        self.ratio = ratio
+        check_positive(divisor=divisor)
+        self.ratio, self.divisor = ratio, divisor
         self.act = make_activation(activation, dtype=self.dtype_policy)
         self.gate = make_activation(gate, dtype=self.dtype_policy, name="gate")
         self.input_spec = layers.InputSpec(min_ndim=3, max_ndim=5)
 
     def build(self, input_shape):
         rank, channels, policy = len(input_shape) - 2, input_shape[-1], self.dtype_policy
-        inner = max(1, int(channels * self.ratio))
+        share = channels * self.ratio
+        inner = max(1, int(share)) if self.divisor == 1 else round_channels(share, self.divisor)
         self.pool = POOLS[rank](keepdims=True, dtype=policy, name="pool")
         self.reduce = CONVS[rank](inner, 1, dtype=policy, name="reduce")
         self.expand = CONVS[rank](channels, 1, dtype=policy, name="expand")
@@ -55,39 +58,19 @@ class SqueezeExcite(Block):
         return x * self.gate(self.expand(self.act(self.reduce(self.pool(x)))))
 
 
-@register
-class EfficientChannelAttention(Block):
-    """Scale each channel by a gate computed from the channels next to it (ECA).
-
-    Shape: `(batch, *sides, channels)` to the same, with one, two or three sides.
+def make_squeeze(ratio, **kwargs):
+    """Return a `SqueezeExcite`, or nothing at all where `ratio` is 0.
 
     Args:
-        kernel_size: Number of neighbours that a gate reads; by default the odd number nearest
-            above `(log2(channels) + 1) / 2`, cut to a whole number: the paper's formula.
-
-    Reference: [Wang et al., 2019](https://arxiv.org/abs/1910.03151)
-
-    >>> EfficientChannelAttention()(np.ones((1, 8, 8, 16))).shape
-    (1, 8, 8, 16)
+        ratio: Its ratio, or a dict of its arguments: `{"ratio": 0.25, "gate": "hard_sigmoid"}`.
+        **kwargs: Arguments of the layer, such as `dtype`.
     """
-
-    def __init__(self, kernel_size=None, **kwargs):
-        super().__init__(**kwargs)
-        if kernel_size is not None:
-            check_positive(kernel_size=kernel_size)
-        self.kernel_size = kernel_size
-        self.input_spec = layers.InputSpec(min_ndim=3, max_ndim=5)
-
-    def build(self, input_shape):
-        rank, channels, policy = len(input_shape) - 2, input_shape[-1], self.dtype_policy
-        size = self.kernel_size or int((math.log2(channels) + 1) / 2) // 2 * 2 + 1
-        self.pool = POOLS[rank](dtype=policy, name="pool")
-        self.line = layers.Reshape((channels, 1), dtype=policy, name="line")
-        self.conv = layers.Conv1D(
-            1, size, padding="same", use_bias=False, dtype=policy, name="conv"
+    if ratio == 0:
+        return layers.Identity(name="scale", **kwargs)
+    options = ratio if isinstance(ratio, dict) else {"ratio": ratio}
+    if set(options) - {"ratio", "activation", "gate", "divisor"}:
+        raise ValueError(
+            "`se_ratio` must be a number, or a dict of the arguments of SqueezeExcite: ratio, "
+            f"activation, gate, divisor. Received: se_ratio={ratio!r}."
         )
-        self.spread = layers.Reshape((*[1] * rank, channels), dtype=policy, name="spread")
-        super().build(input_shape)
-
-    def call(self, x):
-        return x * self.spread(ops.sigmoid(self.conv(self.line(self.pool(x)))))
+    return SqueezeExcite(name="scale", **options, **kwargs)

@@ -12,9 +12,10 @@ from blocks.base import (
     make_norm,
     register,
 )
+from blocks.depthwise3d import DepthwiseConv3D
 
 CONVS = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
-DEPTHWISE = {1: layers.DepthwiseConv1D, 2: layers.DepthwiseConv2D}
+DEPTHWISE = {1: layers.DepthwiseConv1D, 2: layers.DepthwiseConv2D, 3: DepthwiseConv3D}
 
 
 @register
@@ -63,11 +64,7 @@ class ConvNormAct(Block):
         check_window(CONVS, rank, kernel_size, strides, dilation_rate)
         check_positive(filters=filters)
         check_groups(groups, filters=filters)
-        if padding not in ("same", "valid", *["causal"] * (rank == 1)):
-            raise ValueError(
-                '`padding` must be "same", "valid" or, with rank=1, "causal". '
-                f"Received: padding={padding!r}, rank={rank}."
-            )
+        check_padding(padding, causal=rank == 1)
         self.groups = groups
         self.input_spec = layers.InputSpec(ndim=rank + 2)
         self.conv = CONVS[rank](
@@ -102,13 +99,14 @@ class DepthwiseNormAct(Block):
     Args:
         kernel_size: Side of the kernel, in positions.
         strides: Step between output positions.
-        rank: Number of sides, 1 or 2.
+        rank: Number of sides: 1, 2 or 3.
         dilation_rate: Step between the positions that the kernel reads.
+        padding: `"same"`, or `"valid"` where the zeros are added before.
         norm: `"batch"`, `"layer"`, `"group"`, `"rms"` or `"none"`.
         activation: Name of a Keras activation, `None` for none.
 
     Raises:
-        ValueError: If `rank` is neither 1 nor 2, or a dilated convolution is also strided.
+        ValueError: If `rank` is not 1, 2 or 3, or a dilated convolution is also strided.
 
     >>> DepthwiseNormAct(5, strides=2)(np.ones((1, 32, 32, 3))).shape
     (1, 16, 16, 3)
@@ -121,19 +119,21 @@ class DepthwiseNormAct(Block):
         *,
         rank=2,
         dilation_rate=1,
+        padding="same",
         norm="batch",
         activation="relu",
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_window(DEPTHWISE, rank, kernel_size, strides, dilation_rate)
+        check_padding(padding)
         make_norm(norm, 1)  # an unknown name is told now, the layer needs the channels
         self.norm_spec = norm
         self.input_spec = layers.InputSpec(ndim=rank + 2)
         self.conv = DEPTHWISE[rank](
             kernel_size,
             strides,
-            "same",
+            padding,
             dilation_rate=dilation_rate,
             use_bias=not has_norm(norm),
             dtype=self.dtype_policy,
@@ -160,8 +160,9 @@ class DepthwiseSeparableConv(Block):
         filters: Number of output channels.
         kernel_size: Side of the depthwise kernel, in positions.
         strides: Step of the depthwise convolution.
-        rank: Number of sides, 1 or 2.
+        rank: Number of sides: 1, 2 or 3.
         dilation_rate: Step between the positions that the depthwise kernel reads.
+        padding: `"same"`, or `"valid"` where the zeros are added before.
         norm: Name of the normalization after each convolution.
         activation: Name of the Keras activation after each convolution.
 
@@ -179,6 +180,7 @@ class DepthwiseSeparableConv(Block):
         *,
         rank=2,
         dilation_rate=1,
+        padding="same",
         norm="batch",
         activation="relu",
         **kwargs,
@@ -190,6 +192,7 @@ class DepthwiseSeparableConv(Block):
             strides,
             rank=rank,
             dilation_rate=dilation_rate,
+            padding=padding,
             name="depthwise",
             **common,
         )
@@ -208,6 +211,15 @@ def check_window(layers_by_rank, rank, kernel_size, strides, dilation_rate):
         raise ValueError(
             "A convolution is strided or dilated, not both. "
             f"Received: strides={strides}, dilation_rate={dilation_rate}."
+        )
+
+
+def check_padding(padding, causal=False):
+    """Raise where `padding` is no word for it."""
+    if padding not in ("same", "valid", *["causal"] * causal):
+        raise ValueError(
+            '`padding` must be "same", "valid" or, in a ConvNormAct with rank=1, "causal". '
+            f"Received: padding={padding!r}."
         )
 
 

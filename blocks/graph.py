@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops, tree
 
 
-def flatten(model):
+def flatten(model, *, fuse=False):
     """Return a copy of `model` as a plain functional graph of leaves.
 
     Nested models and layers made of layers are opened: their `call` is run on symbolic
@@ -21,6 +21,8 @@ def flatten(model):
 
     Args:
         model: A functional or a built `Sequential` `keras.Model`, whatever it is made of.
+        fuse: Whether a layer that has a method `fuse()` is replaced by the layer it returns,
+            which must give the same outputs at inference.
 
     Returns:
         A functional `keras.Model` with the inputs, outputs and name of `model`.
@@ -33,16 +35,27 @@ def flatten(model):
     >>> [layer.name for layer in flatten(keras.Model(image, inner(image))).layers[1:]]
     ['inner.flatten']
     """
-    flat, _, copy_weights = trace(model)
+    flat, _, copy_weights = trace(model, fuse=fuse)
     copy_weights()
     return flat
 
 
-def trace(model):
+def trace(model, *, fuse=False):
     """Return the flat copy of `model`, its tensor for each tensor's id, and how to fill it.
 
     The copy has fresh weights until the third, a function, is called.
     """
+    flat, copies, copier = _trace(model, fuse)
+    return flat, copies, copier.copy_weights
+
+
+def trace_layers(model):
+    """Return the flat copy of `model`, with fresh weights, and each operation's original by id."""
+    flat, _, copier = _trace(model)
+    return flat, {id(copy): original for original, copy in copier.made.values()}
+
+
+def _trace(model, fuse=False):
     graph = graph_of(model)
     if graph is None:
         raise ValueError(
@@ -56,11 +69,11 @@ def trace(model):
         for x, name in zip(graph.inputs, names)
     ]
     copies = {id(old): new for old, new in zip(graph.inputs, inputs)}
-    copier = _Copier(inputs, names)
+    copier = _Copier(inputs, names, fuse)
     copier.run(graph.outputs, copies, "")
     outputs = tree.map_structure(lambda x: copies[id(x)], graph._outputs_struct)
     inputs = tree.pack_sequence_as(graph._inputs_struct, inputs)
-    return keras.Model(inputs, outputs, name=model.name), copies, copier.copy_weights
+    return keras.Model(inputs, outputs, name=model.name), copies, copier
 
 
 def graph_of(model):
@@ -70,6 +83,11 @@ def graph_of(model):
         return None
     drawn_over = type(graph).call.__module__ != "keras.src.models.functional"
     return None if drawn_over else graph  # a subclass may compute something else
+
+
+def offers_fuse(operation):
+    """Return whether an operation can say what gives its outputs with less."""
+    return callable(getattr(operation, "fuse", None))
 
 
 def nodes_between(outputs, known):
@@ -95,8 +113,10 @@ def _maker(tensor):
 class _Copier:
     """Repeats graphs on new tensors, with a copy of every operation it meets."""
 
-    def __init__(self, inputs, names):
+    def __init__(self, inputs, names, fuse):
         self.made = {}  # id of the original -> (original, copy)
+        self.fuse = fuse
+        self.fused = {}  # id of the original -> (original, what its `fuse()` returned)
         self.taken = set(names)
         self.fresh = {id(x): x for x in inputs}  # every tensor of the new graph
 
@@ -109,6 +129,10 @@ class _Copier:
 
     def call(self, operation, args, kwargs, path):
         name = path + operation.name
+        if self.fuse and offers_fuse(operation):
+            if id(operation) not in self.fused:
+                self.fused[id(operation)] = operation, operation.fuse()
+            operation = self.fused[id(operation)][1]
         if path and type(operation) is keras.layers.Identity:
             return args[0]
         if id(operation) not in self.made and _sublayers(operation):

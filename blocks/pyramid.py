@@ -37,13 +37,7 @@ class FeaturePyramid(Block):
         self.fit = FitTo(dtype=self.dtype_policy, name="fit")
 
     def build(self, input_shape):
-        levels = levels_of(input_shape)
-        shapes = [input_shape[key] for key in levels]
-        if len(shapes) < 2 or not all(map(_halves, shapes, shapes[1:])) or _skips(levels):
-            raise ValueError(
-                "At least two maps are needed, each about half the one before. "
-                f"Received: input_shape={input_shape}."
-            )
+        check_levels(input_shape)
 
         def convs(kernel_size, name):
             return [
@@ -54,19 +48,17 @@ class FeaturePyramid(Block):
                     dtype=self.dtype_policy,
                     name=f"{name}{i}",
                 )
-                for i in range(len(shapes))
+                for i in range(len(input_shape))
             ]
 
         self.laterals, self.outputs = convs(1, "lateral"), convs(3, "output")
         super().build(input_shape)
 
     def call(self, features):
-        levels = levels_of(features)
-        merged = [lateral(features[key]) for lateral, key in zip(self.laterals, levels)]
+        merged = [lateral(x) for lateral, x in zip(self.laterals, maps_of(features))]
         for i in reversed(range(len(merged) - 1)):
             merged[i] = merged[i] + self.fit([self.double(merged[i + 1]), merged[i]])
-        outputs = [output(x) for output, x in zip(self.outputs, merged)]
-        return dict(zip(levels, outputs)) if isinstance(features, dict) else outputs
+        return like(features, [output(x) for output, x in zip(self.outputs, merged)])
 
 
 @register
@@ -98,6 +90,17 @@ class FitTo(PlainArguments, layers.Layer):
         return (x[0], *other[1:3], x[3])
 
 
+def check_levels(input_shape):
+    """Raise where a list or dict of shapes is no pyramid, fine to coarse."""
+    levels = levels_of(input_shape)
+    shapes = [input_shape[key] for key in levels]
+    if len(shapes) < 2 or not all(map(_halves, shapes, shapes[1:])) or _skips(levels):
+        raise ValueError(
+            "At least two maps are needed, each about half the one before. "
+            f"Received: input_shape={input_shape}."
+        )
+
+
 def _halves(fine, coarse):
     """Return whether the sides fit, so far as they are known: (27, 14), or 'valid' (54, 26)."""
     return len(fine) == len(coarse) == 4 and all(
@@ -117,3 +120,13 @@ def _skips(levels):
 def levels_of(features):
     """Return the keys of a list or dict of levels, fine to coarse."""
     return sorted(features) if isinstance(features, dict) else range(len(features))
+
+
+def maps_of(features):
+    """Return the maps of a list or dict of levels, fine to coarse."""
+    return [features[key] for key in levels_of(features)]
+
+
+def like(features, maps):
+    """Return maps, fine to coarse, as the list or dict that `features` is."""
+    return dict(zip(levels_of(features), maps)) if isinstance(features, dict) else maps

@@ -17,6 +17,7 @@ from export.convert import convert
 from export.errors import ExportError
 from export.files import aside, target, write_json
 from export.float32 import rebuilt
+from export.fuse import fused
 from export.macs import by_block, rows_of
 from export.table import kilobytes, render
 
@@ -101,8 +102,9 @@ def measure(model_or_file, *, runtime=None, runs=50, threads=(1, 2), input_shape
     """Return what a Keras model or a `.tflite` file costs, as a `Measurement`.
 
     Of a model: parameters and multiply-adds of one sample, layer by layer (convolutions, dense,
-    einsum, matrix and attention products; no biases, normalization or activations). Of a file: its
-    size, operations, latency and peak memory, on LiteRT in a fresh process.
+    einsum, matrix and attention products; no biases, normalization or activations). Layers that
+    offer `fuse()` are counted as they run, fused. Of a file: its size, operations, latency and
+    peak memory, on LiteRT in a fresh process.
 
     Args:
         model_or_file: A functional or `Sequential` `keras.Model`, or the path of a file.
@@ -143,8 +145,9 @@ def measure(model_or_file, *, runtime=None, runs=50, threads=(1, 2), input_shape
 
 
 def facts_of_model(model, input_shape=None):
-    """Return the static facts of a model."""
+    """Return the static facts of a model, of fused layers where it has such."""
     signature.graph_of(model)
+    model = fused(model)
     layers = rows_of(model, input_shape)
     uncounted = [row.name for row in layers if row.macs is None]
     return Measurement(

@@ -1,4 +1,4 @@
-"""Multiply-adds of one call of a layer or operation, from its shapes.
+"""Multiply-adds of one call of a layer or operation, from its shapes, for a batch of one.
 
 Counted are convolutions of all kinds, dense, einsum, matrix and attention products. Biases,
 normalization, activations, pooling and element-wise arithmetic are not.
@@ -99,16 +99,16 @@ def _outputs(operation, args, kwargs):
 
 def _conv(_, shapes, output):
     kernels = shapes[1:]  # a separable convolution has two
-    return math.prod(output[1:]) // kernels[-1][-1] * sum(math.prod(x) for x in kernels)
+    return math.prod(output) // kernels[-1][-1] * sum(math.prod(x) for x in kernels)
 
 
 def _depthwise(_, shapes, output):
-    return math.prod(output[1:]) * math.prod(shapes[1][:-2])
+    return math.prod(output) * math.prod(shapes[1][:-2])
 
 
 def _transposed(_, shapes, output):
     kernel = shapes[1]
-    return math.prod(shapes[0][1:]) // kernel[-1] * math.prod(kernel)
+    return math.prod(shapes[0]) // kernel[-1] * math.prod(kernel)
 
 
 def _matmul(_, shapes, output):

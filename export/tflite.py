@@ -34,7 +34,8 @@ def to_tflite(
 
     Args:
         model: A functional or `Sequential` `keras.Model`; one of mixed precision is rebuilt in
-            float32 first.
+            float32 first, and layers that offer `fuse()` are fused. The file is compared with the
+            model as it was given.
         path: Where to write, ending in `.tflite`.
         precision: `"float32"`; `"float16"` (half the size); `"dynamic"` (weights of 8 bits, a
             quarter; good for dense, attention and recurrent layers, slow for convolutions);

@@ -5,10 +5,14 @@ from heads.classification import ClassificationHead
 from heads.cross_entropy import CrossEntropy
 from heads.deployment import deploy
 from heads.graph import attach, losses, metrics
+from heads.margin import MarginHead
+from heads.margin_loss import MarginLoss
+from heads.pairs import verification
 from heads.regression import R2, RegressionHead, RegressionLoss
-from heads.scores import Accuracy, MacroAUC, MacroScore
+from heads.scores import Accuracy, MacroAUC, MacroScore, OwnAngle
 from heads.targets import check_targets
 from heads.threshold import choose_threshold
+from heads.verify_pairs import VerifyPairs
 
 __all__ = [
     "Accuracy",
@@ -17,13 +21,18 @@ __all__ = [
     "Head",
     "MacroAUC",
     "MacroScore",
+    "MarginHead",
+    "MarginLoss",
+    "OwnAngle",
     "R2",
     "RegressionHead",
     "RegressionLoss",
+    "VerifyPairs",
     "attach",
     "check_targets",
     "choose_threshold",
     "deploy",
     "losses",
     "metrics",
+    "verification",
 ]

@@ -48,7 +48,10 @@ class ClassTargets(NamedTuple):
         """Return an error about targets of this shape."""
         repair = ""
         if not (self.one_hot or self.multi_label) and len(shape) == 2:
-            repair = " Rows of numbers need ClassificationHead(one_hot=True) or multi_label=True."
+            repair = (
+                " Ids of one-hot rows are targets.argmax(axis=1); rows as they are need "
+                "ClassificationHead(one_hot=True) or multi_label=True."
+            )
         elif self.one_hot and self.fits_ids(shape):
             repair = " Class ids need ClassificationHead(one_hot=False)."
         return f"Targets must have the shape {self.shape}. Received: shape {shape}.{repair}"

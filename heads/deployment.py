@@ -1,10 +1,14 @@
 """The model that answers."""
 
+import functools
+
 import keras
-from keras import layers
+import numpy as np
+from keras import layers, tree
 
 from heads.base import Head
 from heads.graph import answers_by_name, functional_graph, head_nodes, heads_of
+from heads.targets import as_arrays, batches_of
 
 
 def deploy(model, **options):
@@ -97,3 +101,18 @@ def _sort_options(heads, options):
         for name, each, x in given:
             chosen[name][each] = x
     return chosen
+
+
+def predicted(answer, data):
+    """Return a deployed model's (first) answers and the targets, in one order.
+
+    Args:
+        answer: A model with answers as outputs.
+        data: `(inputs, targets)` or a data set of such batches.
+    """
+    predict = answer.predict_on_batch
+    if isinstance(data, tuple):
+        predict = functools.partial(answer.predict, verbose=0)
+    rows = [(predict(x), as_arrays(y)) for x, y, *_ in batches_of(data)]
+    flat = [[tree.flatten(part)[0] for part in row] for row in rows]
+    return tuple(np.concatenate(part) for part in zip(*flat))

@@ -2,11 +2,11 @@
 
 from keras import layers, ops
 
-from blocks.base import register
+from blocks.base import Block, PlainArguments, register
 
 
 @register
-class GlobalAverage(layers.Layer):
+class GlobalAverage(PlainArguments, layers.Layer):
     """Average over all positions; positions that a mask calls padding do not count.
 
     Shape: `(batch, ..., channels)` to `(batch, channels)`.
@@ -42,3 +42,49 @@ class GlobalAverage(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], input_shape[-1])
+
+
+@register
+class GlobalDepthwise(Block):
+    """Weigh every position of every channel and add them up.
+
+    The kernel has the size of the map that the layer was built on; on a larger map it moves, and
+    its outputs are averaged.
+
+    Shape: `(batch, height, width, channels)` to `(batch, channels)`.
+
+    Raises:
+        ValueError: If the input is no map, or its sides are open when it is built.
+
+    Reference: [Chen et al., 2018](https://arxiv.org/abs/1804.07573), section 3.1
+
+    >>> GlobalDepthwise()(np.ones((2, 7, 6, 3))).shape
+    (2, 3)
+    """
+
+    def build(self, input_shape):
+        if len(input_shape) != 4 or None in input_shape[1:]:
+            raise ValueError(
+                "A global depthwise convolution weighs the positions of maps, (batch, height, "
+                "width, channels), whose sides are known. "
+                f'Received: features of shape {tuple(input_shape)}. Give pool="average".'
+            )
+        policy = self.dtype_policy
+        self.conv = layers.DepthwiseConv2D(
+            tuple(input_shape[1:3]), use_bias=False, dtype=policy, name="conv"
+        )
+        self.average = GlobalAverage(dtype=policy, name="average")
+        super().build(input_shape)
+
+    def call(self, x):
+        return self.average(self.conv(x))
+
+
+POOLS = {"average": GlobalAverage, "depthwise": GlobalDepthwise}
+
+
+def make_pool(pool, **kwargs):
+    """Return the pooling layer called `pool`."""
+    if not isinstance(pool, str) or pool not in POOLS:
+        raise ValueError(f"`pool` must be one of {sorted(POOLS)}. Received: pool={pool!r}.")
+    return POOLS[pool](**kwargs)

@@ -189,6 +189,50 @@ class MacroAUC(_ClassMetric):
         return {**super().get_config(), "buckets": self.buckets}
 
 
+@register
+class OwnAngle(_ClassMetric):
+    """Mean angle between the embedding of a row and the centre of its class, in degrees.
+
+    Shape: class ids `(batch,)` or `(batch, 1)`; cosines times `scale`, `(batch, num_classes)`.
+
+    Args:
+        num_classes: Number of classes.
+        scale: Number by which the cosines are multiplied.
+        name: Name in the logs.
+        dtype: As in every `keras.Metric`.
+
+    >>> metric = OwnAngle(2, scale=64.0)
+    >>> metric.update_state(np.array([1]), 64 * np.array([[0.9, 0.5]]))
+    >>> round(float(metric.result()), 3)
+    60.0
+    """
+
+    def __init__(self, num_classes, *, scale, name="angle", dtype=None):
+        super().__init__(num_classes, name=name, dtype=dtype)
+        self._direction = "down"
+        self.scale = scale
+        self.degrees = self.add_sum("degrees")
+        self.total = self.add_sum("total")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        targets, scaled, weights = self.read(y_true, y_pred, sample_weight)
+        cosines = ops.clip(scaled / self.scale, -1.0, 1.0)
+        degrees = ops.arccos(cosines) * (180 / math.pi)
+        self.degrees.assign_add(ops.sum(weights * targets * degrees))
+        self.total.assign_add(ops.sum(weights))
+
+    def result(self):
+        return ops.divide_no_nan(self.degrees, self.total)
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "dtype": self.dtype,
+            "num_classes": self.targets.num_classes,
+            "scale": self.scale,
+        }
+
+
 MIDDLE = 4.0  # half of the buckets lie between these log-odds: probabilities 0.018 and 0.982
 
 

@@ -1,15 +1,13 @@
 """A threshold chosen on validation data."""
 
-import functools
 import warnings
 
 import keras
 import numpy as np
-from keras import tree
 
-from heads.deployment import deploy
+from heads.classification import ClassificationHead
+from heads.deployment import deploy, predicted
 from heads.graph import heads_of
-from heads.targets import as_arrays, batches_of
 
 
 def _f1(hits, alarms, positives, total):
@@ -56,7 +54,7 @@ def choose_threshold(model, data, *, metric="f1"):
     multi_label = None
     if isinstance(model, keras.Model):
         multi_label = _head_of(model).targets.multi_label
-        probabilities, targets = _predict(model, data)
+        probabilities, targets = predicted(deploy(model), data)
     else:
         probabilities, targets = np.asarray(model, "float32"), np.asarray(data)
     probabilities, targets, multi_label = _columns(probabilities, targets, multi_label)
@@ -122,20 +120,9 @@ def _columns(probabilities, targets, multi_label):
 def _head_of(model):
     heads = heads_of(model)
     (head, *others) = heads.values()
-    if others or not hasattr(head, "targets"):
+    if others or not isinstance(head, ClassificationHead):
         raise ValueError(
             "A model with one ClassificationHead is needed. "
             f"Received: a model with {sorted(heads)}. Give deploy(model).predict(…) of one."
         )
     return head
-
-
-def _predict(model, data):
-    """Return a model's probabilities and the targets, in one order."""
-    answer = deploy(model)
-    predict = answer.predict_on_batch
-    if isinstance(data, tuple):
-        predict = functools.partial(answer.predict, verbose=0)
-    rows = [(predict(x), as_arrays(y)) for x, y, *_ in batches_of(data)]
-    flat = [[tree.flatten(part)[0] for part in row] for row in rows]
-    return tuple(np.concatenate(part) for part in zip(*flat))

@@ -51,7 +51,7 @@ def cosine_warmup(steps, peak=1e-3, warmup=0.05, final=0.0):
     )
 
 
-def adamw(steps, peak=1e-3, *, weight_decay=0.01, warmup=0.05, final=0.0, clip=1.0):
+def adamw(steps, peak=1e-3, *, weight_decay=0.01, warmup=0.05, final=0.0, clip=1.0, ema=None):
     """Return AdamW with a cosine schedule, which decays no bias, norm or slope of PReLU.
 
     Keras does not store which weights are left out: a model that was saved and loaded trains on
@@ -59,22 +59,32 @@ def adamw(steps, peak=1e-3, *, weight_decay=0.01, warmup=0.05, final=0.0, clip=1
 
     Args:
         steps: Number of training steps: epochs times batches an epoch. `None` for a constant
-            rate, `peak`.
-        peak: Highest learning rate.
+            rate, or where `peak` is a schedule.
+        peak: Highest learning rate, or a schedule, such as `cyclical`.
         weight_decay: Share of each weight taken off a step, times the learning rate.
         warmup: Steps of the warm-up, or their share of `steps` if below 1.
         final: Learning rate of the last step.
         clip: Largest norm of all gradients together, `None` for any.
+        ema: Momentum of a moving average of the weights, such as 0.99, `None` for no average.
+            At the end of `fit` the weights are the averages; the callback
+            `keras.callbacks.SwapEMAWeights` validates with them, too.
 
     Raises:
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, or there are both steps and a schedule.
 
-    Reference: [Loshchilov and Hutter, 2017](https://arxiv.org/abs/1711.05101)
+    Reference: [Loshchilov and Hutter, 2017](https://arxiv.org/abs/1711.05101);
+    [Polyak and Juditsky, 1992](https://doi.org/10.1137/0330046) (averages)
 
     >>> adamw(steps=100, peak=3e-3).weight_decay
     0.01
     """
-    if not is_number(peak) or not peak > 0:
+    scheduled = isinstance(peak, keras.optimizers.schedules.LearningRateSchedule)
+    if scheduled and steps is not None:
+        raise ValueError(
+            "A schedule has its own steps. "
+            f"Received: steps={steps!r} and peak={peak!r}. Give steps=None."
+        )
+    if not scheduled and not (is_number(peak) and peak > 0):
         raise ValueError(f"`peak` must be a number above 0. Received: peak={peak!r}.")
     if not is_number(weight_decay) or weight_decay < 0:
         raise ValueError(
@@ -82,7 +92,12 @@ def adamw(steps, peak=1e-3, *, weight_decay=0.01, warmup=0.05, final=0.0, clip=1
         )
     if clip is not None and not (is_number(clip) and clip > 0):
         raise ValueError(f"`clip` must be None or a number above 0. Received: clip={clip!r}.")
+    if ema is not None and not (is_number(ema) and 0 < ema < 1):
+        raise ValueError(f"`ema` must be None or between 0 and 1. Received: ema={ema!r}.")
     rate = peak if steps is None else cosine_warmup(steps, peak, warmup, final)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, global_clipnorm=clip)
+    average = {} if ema is None else {"use_ema": True, "ema_momentum": ema}
+    optimizer = keras.optimizers.AdamW(
+        rate, weight_decay=weight_decay, global_clipnorm=clip, **average
+    )
     optimizer.exclude_from_weight_decay(var_names=[NOT_DECAYED])
     return optimizer

@@ -49,7 +49,13 @@ CASES = [
         {"kernel_size": 5, "strides": 2},
         (2, 7, 9, 4),
         (2, 4, 5, 4),
-        [{"rank": 3}, {"norm": "nonsense"}, {"kernel_size": 0}, {"strides": 2, "dilation_rate": 2}],
+        [
+            {"rank": 4},
+            {"norm": "nonsense"},
+            {"kernel_size": 0},
+            {"strides": 2, "dilation_rate": 2},
+            {"padding": "causal"},
+        ],
         [(2, 7, 4)],
     ),
     Case(
@@ -65,5 +71,24 @@ CASES = [
         {"filters": 6, "rank": 1, "dilation_rate": 2, "norm": "none", "activation": "gelu"},
         (2, 9, 4),
         (2, 9, 6),
+    ),
+    Case(
+        blocks.DepthwiseSeparableConv,
+        {"filters": 6, "padding": "valid"},
+        (2, 7, 9, 4),
+        (2, 5, 7, 6),
+    ),
+    Case(
+        blocks.DepthwiseNormAct,
+        {"kernel_size": [2, 3, 5], "strides": 2, "rank": 3},
+        (2, 5, 4, 6, 3),
+        (2, 3, 2, 3, 3),
+        wrong_shapes=[(2, 5, 6, 3)],
+    ),
+    Case(
+        blocks.DepthwiseSeparableConv,
+        {"filters": 4, "rank": 3, "dilation_rate": 2, "norm": "layer", "activation": "silu"},
+        (2, 5, 4, 6, 3),
+        (2, 5, 4, 6, 4),
     ),
 ]

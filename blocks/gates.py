@@ -1,4 +1,6 @@
-"""Blocks that weigh channels and positions by what each side of the map holds."""
+"""Gates of channels and positions: blocks that scale what passes by what the map holds."""
+
+import math
 
 from keras import layers, ops
 
@@ -15,6 +17,44 @@ from blocks.channel_attention import POOLS
 from blocks.conv import CONVS
 
 PEAKS = {1: layers.GlobalMaxPooling1D, 2: layers.GlobalMaxPooling2D, 3: layers.GlobalMaxPooling3D}
+
+
+@register
+class EfficientChannelAttention(Block):
+    """Scale each channel by a gate computed from the channels next to it (ECA).
+
+    Shape: `(batch, *sides, channels)` to the same, with one, two or three sides.
+
+    Args:
+        kernel_size: Number of neighbours that a gate reads; by default the odd number nearest
+            above `(log2(channels) + 1) / 2`, cut to a whole number: the paper's formula.
+
+    Reference: [Wang et al., 2019](https://arxiv.org/abs/1910.03151)
+
+    >>> EfficientChannelAttention()(np.ones((1, 8, 8, 16))).shape
+    (1, 8, 8, 16)
+    """
+
+    def __init__(self, kernel_size=None, **kwargs):
+        super().__init__(**kwargs)
+        if kernel_size is not None:
+            check_positive(kernel_size=kernel_size)
+        self.kernel_size = kernel_size
+        self.input_spec = layers.InputSpec(min_ndim=3, max_ndim=5)
+
+    def build(self, input_shape):
+        rank, channels, policy = len(input_shape) - 2, input_shape[-1], self.dtype_policy
+        size = self.kernel_size or int((math.log2(channels) + 1) / 2) // 2 * 2 + 1
+        self.pool = POOLS[rank](dtype=policy, name="pool")
+        self.line = layers.Reshape((channels, 1), dtype=policy, name="line")
+        self.conv = layers.Conv1D(
+            1, size, padding="same", use_bias=False, dtype=policy, name="conv"
+        )
+        self.spread = layers.Reshape((*[1] * rank, channels), dtype=policy, name="spread")
+        super().build(input_shape)
+
+    def call(self, x):
+        return x * self.spread(ops.sigmoid(self.conv(self.line(self.pool(x)))))
 
 
 @register

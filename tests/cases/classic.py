@@ -1,0 +1,132 @@
+"""Blocks of the networks before mobile ones."""
+
+import blocks
+from tests.cases.case import Case
+
+CASES = [
+    Case(
+        blocks.PreActivationBlock,
+        {"filters": 8, "strides": 2},
+        (2, 8, 9, 4),
+        (2, 4, 5, 8),
+        [
+            {"filters": 6},
+            {"filters": 8, "kernel_size": 2},
+            {"filters": 8, "reduction": 0},
+            {"filters": 8, "rank": 4},
+            {"filters": 8, "norm": "nonsense"},
+            {"filters": 8, "activation": "nonsense"},
+            {"filters": 8, "drop_path": 1.0},
+        ],
+        [(2, 8, 4)],
+    ),
+    Case(
+        blocks.PreActivationBlock,
+        {"filters": 4, "strides": 2, "reduction": 1, "kernel_size": 5, "drop_path": 0.2},
+        (2, 7, 8, 4),
+        (2, 4, 4, 4),
+    ),
+    Case(
+        blocks.PreActivationBlock,
+        {"filters": 8, "reduction": 2, "rank": 1, "norm": "layer", "activation": "silu"},
+        (2, 7, 8),
+        (2, 7, 8),
+    ),
+    Case(
+        blocks.DenseBlock,
+        {"depth": 2, "growth_rate": 3, "dropout": 0.2},
+        (2, 7, 8, 4),
+        (2, 7, 8, 10),
+        [
+            {"depth": 0},
+            {"depth": 2, "growth_rate": 0},
+            {"depth": 2, "bottleneck": -1},
+            {"depth": 2, "dropout": 1.0},
+            {"depth": 2, "norm": "nonsense"},
+            {"depth": 2, "activation": "nonsense"},
+            {"depth": 2, "rank": 4},
+        ],
+        [(2, 8, 4)],
+    ),
+    Case(
+        blocks.DenseBlock,
+        {"depth": 2, "growth_rate": 3, "bottleneck": 0, "rank": 1, "norm": "layer"},
+        (2, 7, 4),
+        (2, 7, 10),
+    ),
+    Case(
+        blocks.TransitionBlock,
+        {"compression": 0.25},
+        (2, 6, 8, 4),
+        (2, 3, 4, 1),
+        [
+            {"compression": 0},
+            {"norm": "nonsense"},
+            {"activation": "nonsense"},
+            {"rank": 4},
+        ],
+        [(2, 8, 4), (2, 8, 8, 1)],
+    ),
+    Case(
+        blocks.TransitionBlock,
+        {"rank": 1, "norm": "group", "activation": "silu"},
+        (2, 6, 4),
+        (2, 3, 2),
+    ),
+    Case(
+        blocks.InceptionBlock,
+        {"branches": [[[3, 1]], [[2, 1], [4, [1, 5]]], ["avg", [2, 1]]], "norm": "layer"},
+        (2, 7, 8, 4),
+        (2, 7, 8, 9),
+        [
+            {"branches": []},
+            {"branches": [[]]},
+            {"branches": [3, 1]},
+            {"branches": [[[3, 1, 2]]]},
+            {"branches": [["mean"]]},
+            {"branches": [[[0, 1]]]},
+            {"branches": [[[3, 1]]], "padding": "causal"},
+            {"branches": [[[3, 1]]], "strides": 0},
+            {"branches": [[[3, 1]]], "rank": 4},
+            {"branches": [[[3, 1]]], "norm": "nonsense"},
+            {"branches": [[[3, 1]]], "activation": "nonsense"},
+        ],
+        [(2, 8, 4)],
+    ),
+    Case(
+        blocks.InceptionBlock,
+        {
+            "branches": [[[3, 3]], [[2, 1], [[[2, [1, 3]]], [[3, [3, 1]]]]], ["max"]],
+            "strides": 2,
+            "padding": "valid",
+        },
+        (2, 7, 9, 4),
+        (2, 3, 4, 12),
+    ),
+    Case(
+        blocks.InceptionBlock,
+        {"branches": [[[3, 3]], ["max", [2, 1]]], "rank": 1, "activation": "silu"},
+        (2, 7, 4),
+        (2, 7, 5),
+    ),
+    Case(
+        blocks.ResidualBlock,
+        {"filters": 6, "strides": 2, "shortcut": "pad"},
+        (2, 7, 8, 4),
+        (2, 4, 4, 6),
+        [{"filters": 6, "shortcut": "nonsense"}],
+    ),
+    Case(
+        blocks.ResidualBlock,
+        {"filters": 3, "shortcut": "conv", "kernel_size": 5},
+        (2, 7, 8, 4),
+        (2, 7, 8, 3),
+    ),
+    Case(
+        blocks.ResidualBlock,
+        {"filters": 6, "strides": 2, "rank": 3, "shortcut": "pad"},
+        (2, 3, 4, 4, 4),
+        (2, 2, 2, 2, 6),
+        wrong_shapes=[(2, 4, 4, 4, 8)],
+    ),
+]

@@ -1,0 +1,241 @@
+"""The norm of the gradient, watched under plain `fit`."""
+
+import math
+import statistics
+import warnings
+
+import keras
+import numpy as np
+from keras import ops
+
+from tuning.checks import is_number
+
+READ_EVERY = 50  # steps: reading a device at each would make it wait
+
+
+class GradientNorm(keras.callbacks.Callback):
+    """Put the gradient's norm into the logs, and warn where it vanishes or explodes.
+
+    Logs hold `"gradient_norm"`, the mean over an epoch's steps of the norm of the whole gradient,
+    before any clipping. The norm of each block is computed beside it, inside of the training
+    step, which does what it did before; attribute `blocks` holds the last epoch's means by name.
+
+    It warns once of each of these, with the block and what to do:
+
+    - a gradient that is no number, or infinite;
+    - a block whose gradient is far smaller (vanishing) or far larger (exploding) than that of
+      the block nearest to the outputs, over an epoch;
+    - a step whose gradient is far larger than those before it.
+
+    Args:
+        log_blocks: Whether logs hold `"gradient_norm/NAME"` of each block, too: of each of the
+            model's layers that has weights to train.
+        vanishing: Share of the last block's norm below which a gradient has vanished.
+        exploding: Multiple of the last block's norm above which a gradient has exploded.
+        spike: Multiple of the median of the steps before it above which a step is a spike.
+
+    Raises:
+        ValueError: If a threshold is out of range.
+
+    Reference: [Pascanu et al., 2012](https://arxiv.org/abs/1211.5063)
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="out")])
+    >>> model.compile("sgd", loss="mse")
+    >>> watch = GradientNorm()
+    >>> fit = {"x": np.ones((8, 4)), "y": np.ones((8, 2)), "verbose": 0}
+    >>> sorted(model.fit(**fit, callbacks=[watch]).history), list(watch.blocks)
+    (['gradient_norm', 'loss'], ['out'])
+    """
+
+    def __init__(
+        self,
+        log_blocks: bool = False,
+        *,
+        vanishing: float = 1e-6,
+        exploding: float = 1e4,
+        spike: float = 100.0,
+    ):
+        super().__init__()
+        if not is_number(vanishing) or not 0 <= vanishing < 1:
+            raise ValueError(
+                f"`vanishing` must be a share from 0 to below 1. Received: vanishing={vanishing!r}."
+            )
+        for name, value in {"exploding": exploding, "spike": spike}.items():
+            if not is_number(value) or value <= 1:
+                raise ValueError(f"`{name}` must be above 1. Received: {name}={value!r}.")
+        self.log_blocks = log_blocks
+        self.vanishing, self.exploding, self.spike = vanishing, exploding, spike
+        self.blocks, self._tap = {}, None
+
+    def on_train_begin(self, logs=None):
+        self._detach()  # of a training that was interrupted
+        self._warned, self._before = set(), []
+        self._tap = _Tap(self.model)
+        # Loss scaling looks for the largest scale that does not overflow: it meets infinity.
+        self._scaled = hasattr(self.model.optimizer, "dynamic_scale")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._rows = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._tap.attach()  # again, if another callback has remade the step
+
+    def on_train_batch_end(self, batch, logs=None):
+        if len(self._tap.seen) >= READ_EVERY:
+            self._read()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._read()
+        names = self._tap.names
+        rows = [row for row in self._rows if np.isfinite(row).all()]
+        if not rows:
+            self.blocks = dict.fromkeys(names, math.nan)
+        else:
+            self.blocks = dict(zip(names, np.mean(rows, 0).tolist()))
+            self._judge_depth()
+        total = [math.sqrt(np.square(row).sum()) for row in rows]
+        if logs is not None:
+            logs["gradient_norm"] = statistics.mean(total) if total else math.nan
+            if self.log_blocks:
+                logs.update({f"gradient_norm/{x}": value for x, value in self.blocks.items()})
+
+    def on_train_end(self, logs=None):
+        self._detach()
+
+    def _detach(self):
+        if self._tap is not None:
+            self._tap.detach()
+        self._tap = None
+
+    def _read(self):
+        """Look at the steps that were taken since the last look."""
+        for row in self._tap.take():
+            self._rows.append(row)
+            total = math.sqrt(np.square(row, dtype="float64").sum())
+            if not math.isfinite(total):
+                if not self._scaled:
+                    bad = [x for x, value in zip(self._tap.names, row) if not np.isfinite(value)]
+                    self._warn(
+                        "non-finite",
+                        f"The gradient is not a finite number in {_some(bad)}. Look for such "
+                        "numbers in the data, lower the learning rate, warm up, or clip: "
+                        "tuning.adamw does both.",
+                    )
+                continue
+            usual = statistics.median(self._before) if len(self._before) >= 10 else math.inf
+            if usual and total > self.spike * usual:
+                largest = self._tap.names[int(np.argmax(row))]
+                self._warn(
+                    "spike",
+                    f"A step's gradient had a norm of {total:.3g}, where {usual:.3g} was usual, "
+                    f"most of it in {largest!r}. Clip it (tuning.adamw does), lower the learning "
+                    "rate, or look for outliers in the data.",
+                )
+            self._before = [*self._before[-99:], total]
+
+    def _judge_depth(self):
+        *others, (last, reference) = self.blocks.items()
+        small = [x for x, value in others if value < self.vanishing * reference]
+        large = [x for x, value in others if value > self.exploding * reference > 0]
+        if small:
+            self._warn(
+                "vanishing",
+                f"The gradient vanishes in {_some(small)}: {self.blocks[small[0]]:.3g} in "
+                f"{small[0]!r}, against {reference:.3g} in {last!r}. Use residual blocks, "
+                "normalization, or ReLU-like activations and their initializers; a gradient of 0 "
+                "is that of dead units or of a layer that does not reach the loss.",
+            )
+        if large:
+            self._warn(
+                "exploding",
+                f"The gradient explodes in {_some(large)}: {self.blocks[large[0]]:.3g} in "
+                f"{large[0]!r}, against {reference:.3g} in {last!r}. Normalize the inputs and the "
+                "layers, take smaller initial weights, or clip: tuning.adamw does.",
+            )
+
+    def _warn(self, kind, message):
+        if kind not in self._warned:
+            warnings.warn(message, stacklevel=2)
+        self._warned.add(kind)
+
+
+class _Tap:
+    """Reads the gradients as they go into the optimizer, while a step of training is traced.
+
+    The norms leave the step beside its logs, and are taken out again before anyone sees them.
+    """
+
+    KEY = "_gradient_norms"
+
+    def __init__(self, model):
+        self.model, self.names, self.seen = model, [], []
+        # JAX hands an optimizer its state; the others call it.
+        stateless = keras.backend.backend() == "jax"
+        self.method = "stateless_apply" if stateless else "apply"
+        self.step, self.function = model.train_step, None
+        apply, norms = getattr(model.optimizer, self.method), []
+
+        def tapped_apply(*args, **kwargs):
+            state, grads = args[:2] if stateless else ([], args[0])
+            variables = model.optimizer.variables if stateless else []
+            with keras.StatelessScope(list(zip(variables, state))):
+                scale = model.optimizer.scale_loss(1.0)
+            norms[:] = [self._norms(grads, model.trainable_variables) / scale]
+            return apply(*args, **kwargs)
+
+        def tapped_step(*args, **kwargs):
+            result = self.step(*args, **kwargs)
+            logs, *state = result if stateless else (result,)
+            logs = {**logs, self.KEY: norms.pop()}
+            return (logs, *state) if stateless else logs
+
+        vars(model.optimizer)[self.method] = tapped_apply
+        vars(model)["train_step"] = tapped_step
+        model.make_train_function(force=True)
+
+    def attach(self):
+        """Take the norms out of what the model's training function gives."""
+        if self.model.train_function is self.function:
+            return
+        function = self.model.train_function
+
+        def tapped(*args):
+            result = function(*args)
+            logs = result[0] if isinstance(result, tuple) else result
+            self.seen.append(logs.pop(self.KEY))
+            return result
+
+        self.function = self.model.train_function = tapped
+
+    def detach(self):
+        del vars(self.model.optimizer)[self.method], vars(self.model)["train_step"]
+        self.model.train_function = None
+
+    def take(self):
+        taken, self.seen = [np.asarray(ops.convert_to_numpy(x)) for x in self.seen], []
+        return taken
+
+    def _norms(self, grads, variables):
+        squares, blocks = {}, _blocks(self.model)
+        for gradient, variable in zip(grads, variables):
+            if gradient is not None:
+                name = blocks.get(id(variable), self.model.name)
+                square = ops.sum(ops.square(ops.cast(gradient, "float32")))
+                squares[name] = squares.get(name, 0.0) + square
+        self.names = list(squares)
+        return ops.sqrt(ops.stack(list(squares.values())))
+
+
+def _blocks(model, prefix=""):
+    """Return the name of the layer, in nested models too, to which each weight's id belongs."""
+    found = {}
+    for layer in model.layers:
+        name = prefix + layer.name
+        inner = _blocks(layer, f"{name}.") if isinstance(layer, keras.Model) else {}
+        found.update({id(w): inner.get(id(w), name) for w in layer.weights})
+    return found
+
+
+def _some(names):
+    shown = ", ".join(repr(x) for x in names[:3])
+    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
