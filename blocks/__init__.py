@@ -9,11 +9,14 @@ from blocks.conv import ConvNormAct, DepthwiseNormAct, DepthwiseSeparableConv
 from blocks.convnext import ConvNeXtBlock, GlobalResponseNorm
 from blocks.dense import DenseBlock, TransitionBlock
 from blocks.dropblock import DropBlock
+from blocks.embedding import PatchEmbedding, PositionEmbedding
 from blocks.fusion import ConcatFusion, CrossAttentionFusion, GatedFusion
+from blocks.gates import ChannelSpatialAttention, CoordinateAttention, EfficientChannelAttention
 from blocks.ghost import GhostBlock, GhostModule
 from blocks.graph import flatten
 from blocks.inception import InceptionBlock
 from blocks.inverted import FusedInvertedResidual, InvertedResidual
+from blocks.linear_attention import LinearAttention
 from blocks.pooling import AttentionPooling, GeneralizedMeanPooling
 from blocks.preactivation import PreActivationBlock
 from blocks.pyramid import FeaturePyramid
@@ -21,8 +24,10 @@ from blocks.reparameterized import RepConv
 from blocks.residual import BottleneckBlock, ResidualBlock
 from blocks.rotary import RotaryEmbedding
 from blocks.scale import DropPath, LayerScale
+from blocks.simple_pyramid import SimpleFeaturePyramid
 from blocks.transformer import TransformerEncoder
 from blocks.universal import UniversalInvertedBottleneck
+from blocks.window_attention import WindowAttention
 
 __all__ = [
     "AtrousPyramidPooling",
@@ -30,9 +35,11 @@ __all__ = [
     "BiFPN",
     "Block",
     "BottleneckBlock",
+    "ChannelSpatialAttention",
     "ConcatFusion",
     "ConvNeXtBlock",
     "ConvNormAct",
+    "CoordinateAttention",
     "CrossAttention",
     "CrossAttentionFusion",
     "DenseBlock",
@@ -40,6 +47,7 @@ __all__ = [
     "DepthwiseSeparableConv",
     "DropBlock",
     "DropPath",
+    "EfficientChannelAttention",
     "FeaturePyramid",
     "FusedInvertedResidual",
     "GatedFusion",
@@ -50,16 +58,21 @@ __all__ = [
     "InceptionBlock",
     "InvertedResidual",
     "LayerScale",
+    "LinearAttention",
+    "PatchEmbedding",
     "PathAggregation",
+    "PositionEmbedding",
     "PreActivationBlock",
     "PyramidPooling",
     "RepConv",
     "ResidualBlock",
     "RotaryEmbedding",
     "SelfAttention",
+    "SimpleFeaturePyramid",
     "SqueezeExcite",
     "TransformerEncoder",
     "TransitionBlock",
     "UniversalInvertedBottleneck",
+    "WindowAttention",
     "flatten",
 ]
