@@ -16,6 +16,7 @@ from backbones.pyramid import pyramid
 from backbones.resnet import resnet
 from backbones.resnet_v2 import resnet_v2
 from backbones.vgg import vgg
+from backbones.vit import vit
 
 __all__ = [
     "alexnet",
@@ -34,4 +35,5 @@ __all__ = [
     "resnet",
     "resnet_v2",
     "vgg",
+    "vit",
 ]

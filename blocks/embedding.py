@@ -56,10 +56,10 @@ class PatchEmbedding(Block):
 class PositionEmbedding(PlainArguments, layers.Layer):
     """Add a learned vector to every position.
 
-    Sides other than those of the table take it interpolated, bilinearly.
+    Sides other than those of the table take it interpolated, linearly along each side.
 
-    Shape: `(batch, length, channels)` or `(batch, height, width, channels)` to the same; with
-    a class token to `(batch, 1 + positions, channels)`, the token first.
+    Shape: `(batch, *sides, channels)` to the same, with one, two or three sides; with a class
+    token to `(batch, 1 + positions, channels)`, the token first.
 
     Args:
         sides: Sides of the table, a number or one for each side; by default the input's.
@@ -83,7 +83,7 @@ class PositionEmbedding(PlainArguments, layers.Layer):
         if sides is not None:
             check_sides(len(sides) if isinstance(sides, (list, tuple)) else 1, sides=sides)
         self.sides, self.class_token, self.interpolate = sides, class_token, interpolate
-        self.input_spec = layers.InputSpec(min_ndim=3, max_ndim=4)
+        self.input_spec = layers.InputSpec(min_ndim=3, max_ndim=5)
         self.supports_masking = not class_token
 
     def build(self, input_shape):
@@ -122,12 +122,14 @@ class PositionEmbedding(PlainArguments, layers.Layer):
         known = all(isinstance(side, int) for side in sides)
         if known and tuple(sides) == self.table_sides:
             return ops.reshape(table, (*sides, channels))
-        if len(sides) == 2:
-            return resized(ops.reshape(table, (*self.table_sides, channels)), sides)
-        self.check_length(sides)
-        if not self.interpolate:
+        if len(sides) == 1 and not self.interpolate:
+            self.check_length(sides)
             return table[: sides[0]]
-        return resized(table[:, None], (*sides, 1))[:, 0]
+        table = ops.cast(ops.reshape(table, (*self.table_sides, channels)), "float32")
+        for axis, (side, length) in enumerate(zip(sides, self.table_sides)):
+            shares = between(side, length)
+            table = ops.moveaxis(ops.tensordot(shares, table, [[1], [axis]]), 0, axis)
+        return table
 
     def check_length(self, sides):
         """Raise where a sequence is longer than the table that it takes the beginning of."""
@@ -148,6 +150,11 @@ class PositionEmbedding(PlainArguments, layers.Layer):
         return (input_shape[0], length, input_shape[-1])
 
 
-def resized(table, sides):
-    """Return a map, `(height, width, channels)`, bilinearly resized."""
-    return ops.image.resize(table, sides, interpolation="bilinear", data_format="channels_last")
+def between(side, length):
+    """Return the share of each row of a table in each of `side` positions, linearly interpolated.
+
+    Resizing by a product also works where `side` is known at run time only.
+    """
+    step = length / ops.cast(side, "float32")
+    places = ops.clip((ops.arange(side, dtype="float32") + 0.5) * step - 0.5, 0, length - 1)
+    return ops.relu(1 - ops.abs(places[:, None] - ops.arange(length, dtype="float32")))

@@ -67,6 +67,14 @@ def test_position_embedding_of_maps(sides, class_token):
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_position_embedding_of_volumes():
+    x = numbers(2, 3, 2, 4, 8)
+    layer = shaken(blocks.PositionEmbedding((2, 2, 3)), x)
+    assert_equal(
+        layer, x, x + interpolated(ref.array(layer.positions).reshape(2, 2, 3, 8), (3, 2, 4))
+    )
+
+
 @pytest.mark.parametrize("length", [5, 3, 9])
 def test_position_embedding_of_sequences(length):
     x = numbers(2, length, 8)

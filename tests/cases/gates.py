@@ -6,7 +6,7 @@ from tests.cases.case import Case
 CASES = [
     Case(
         blocks.EfficientChannelAttention,
-        {"kernel_size": 3},
+        {"kernel_size": 5},
         (2, 5, 6, 8),
         (2, 5, 6, 8),
         [{"kernel_size": 0}, {"kernel_size": "x"}],
