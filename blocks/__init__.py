@@ -11,6 +11,7 @@ from blocks.inverted import FusedInvertedResidual, InvertedResidual
 from blocks.pyramid import FeaturePyramid
 from blocks.residual import BottleneckBlock, ResidualBlock
 from blocks.scale import DropPath, LayerScale
+from blocks.shortcut import Subsample
 from blocks.transformer import TransformerEncoder
 from blocks.universal import UniversalInvertedBottleneck
 
@@ -33,6 +34,7 @@ __all__ = [
     "ResidualBlock",
     "SelfAttention",
     "SqueezeExcite",
+    "Subsample",
     "TransformerEncoder",
     "UniversalInvertedBottleneck",
     "flatten",

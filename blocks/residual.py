@@ -1,18 +1,17 @@
 """Blocks that are added to their input."""
 
-from keras import layers
-
 from blocks.base import Block, check_positive, make_activation, register
 from blocks.channel_attention import make_squeeze
 from blocks.conv import ConvNormAct
 from blocks.scale import DropPath
+from blocks.shortcut import check_shortcut, make_shortcut
 
 
 @register
 class ResidualBlock(Block):
     """Two convolutions added to their input, then the activation.
 
-    The shortcut is the identity, or a 1x1 convolution where the shape changes.
+    The shortcut is the identity where the shape stays.
 
     Shape: `(batch, *sides, channels)` to `(batch, *sides / strides, filters)`, with `rank`
     sides, rounded up.
@@ -28,6 +27,9 @@ class ResidualBlock(Block):
             a share of `filters`, or a dict of its arguments; 0 for none.
         drop_path: Share of the samples whose branch is left out in training.
         use_bias: Whether the convolutions add a bias; by default where there is no norm.
+        shortcut: What the shortcut is where the shape changes: `"conv_norm"` is a 1x1
+            convolution with normalization, `"conv"` one without, `"pad"` a `Subsample`, which
+            adds zeros as channels.
 
     Reference: [He et al., 2015](https://arxiv.org/abs/1512.03385), figure 5, left
 
@@ -47,10 +49,12 @@ class ResidualBlock(Block):
         se_ratio=0.0,
         drop_path=0.0,
         use_bias=None,
+        shortcut="conv_norm",
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_positive(filters=filters, strides=strides)
+        check_shortcut(shortcut)
         policy = self.dtype_policy
         common = {"rank": rank, "norm": norm, "use_bias": use_bias, "dtype": policy}
         self.conv1 = ConvNormAct(
@@ -60,10 +64,13 @@ class ResidualBlock(Block):
         self.scale = make_squeeze(se_ratio, dtype=policy)
         self.drop_path = DropPath(drop_path, dtype=policy, name="drop_path")
         self.act = make_activation(activation, dtype=policy)
-        self.filters, self.strides, self.common = filters, strides, common
+        self.filters, self.strides = filters, strides
+        self.shortcut_options = {"shortcut": shortcut, **common}
 
     def build(self, input_shape):
-        self.shortcut = make_shortcut(input_shape, self.filters, self.strides, **self.common)
+        self.shortcut = make_shortcut(
+            input_shape, self.filters, self.strides, **self.shortcut_options
+        )
         super().build(input_shape)
 
     def call(self, x):
@@ -144,10 +151,3 @@ class BottleneckBlock(Block):
     def call(self, x):
         y = self.scale(self.widen(self.conv(self.narrow(x))))
         return self.act(self.shortcut(x) + self.drop_path(y))
-
-
-def make_shortcut(input_shape, filters, strides, *, dtype, **conv):
-    """Return the identity, or a 1x1 convolution where the shape changes."""
-    if strides == 1 and input_shape[-1] == filters:
-        return layers.Identity(dtype=dtype, name="shortcut")
-    return ConvNormAct(filters, 1, strides, activation=None, dtype=dtype, name="shortcut", **conv)
