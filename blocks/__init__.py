@@ -5,9 +5,12 @@ from blocks.base import Block
 from blocks.channel_attention import SqueezeExcite
 from blocks.conv import ConvNormAct, DepthwiseNormAct, DepthwiseSeparableConv
 from blocks.convnext import ConvNeXtBlock, GlobalResponseNorm
+from blocks.dense import DenseBlock, TransitionBlock
 from blocks.fusion import ConcatFusion, CrossAttentionFusion, GatedFusion
 from blocks.graph import flatten
+from blocks.inception import InceptionBlock
 from blocks.inverted import FusedInvertedResidual, InvertedResidual
+from blocks.preactivation import PreActivationBlock
 from blocks.pyramid import FeaturePyramid
 from blocks.residual import BottleneckBlock, ResidualBlock
 from blocks.scale import DropPath, LayerScale
@@ -22,6 +25,7 @@ __all__ = [
     "ConvNeXtBlock",
     "ConvNormAct",
     "CrossAttentionFusion",
+    "DenseBlock",
     "DepthwiseNormAct",
     "DepthwiseSeparableConv",
     "DropPath",
@@ -29,13 +33,16 @@ __all__ = [
     "FusedInvertedResidual",
     "GatedFusion",
     "GlobalResponseNorm",
+    "InceptionBlock",
     "InvertedResidual",
     "LayerScale",
+    "PreActivationBlock",
     "ResidualBlock",
     "SelfAttention",
     "SqueezeExcite",
     "Subsample",
     "TransformerEncoder",
+    "TransitionBlock",
     "UniversalInvertedBottleneck",
     "flatten",
 ]
