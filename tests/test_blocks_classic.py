@@ -198,14 +198,14 @@ def test_shortcut_without_a_norm():
     keras.backend.backend() != "tensorflow",
     reason="files are written from the TensorFlow backend: run with KERAS_BACKEND=tensorflow",
 )
-@pytest.mark.parametrize("pool", ["max", "avg"])
+@pytest.mark.parametrize("pool", [["max"], ["avg", (6, 1)]], ids=["max", "avg"])
 def test_poolings_beside_convolutions_in_int8(pool, tmp_path):
     """Behind an activation, as every network has it, no value is cut off."""
     from export import to_tflite
 
     image = keras.Input((7, 8, 4))
     x = blocks.ConvNormAct(6, name="stem")(image)
-    model = keras.Model(image, blocks.InceptionBlock([[(6, 3)], [pool]], name="mixed")(x))
+    model = keras.Model(image, blocks.InceptionBlock([[(6, 3)], pool], name="mixed")(x))
     samples = numbers(16, 7, 8, 4)
     args = {"calibration": samples, "inputs": samples, "tolerance": 25.0, "measure": False}
     assert to_tflite(model, tmp_path / "block.tflite", "int8", **args).parity.passed
