@@ -1,4 +1,4 @@
-"""LeNet-5: convolutions for handwritten digits."""
+"""LeNet-5: the convolutional network that read cheques."""
 
 import keras
 from keras import layers
@@ -7,33 +7,42 @@ from backbones.common import network_input
 from backbones.weights import filled
 from blocks import ConvNormAct
 
+# Filters and kernel of C1, C3, C5 and F6: section II B of the paper. F6 is dense, on one position.
+CONVS = {"c1": (6, 5), "c3": (16, 5), "c5": (120, 5), "f6": (84, 1)}
 
-def lenet(input_shape=(32, 32, 1), *, weights=None, include_preprocessing=None, name="lenet"):
-    """Return LeNet-5 as features: `{"P1": …, "P2": …}`.
 
-    Its last two layers before the classes, of 120 and 84 units, are convolutions, as the paper's
-    C5 is; at 32 x 32 they leave one position. With a `ClassificationHead(10)` it has 61,706
-    parameters: every map of C3 reads all of S2, the pools learn nothing, and the output is
-    linear, as the network is built since.
+def lenet(
+    input_shape=(32, 32, 1),
+    *,
+    activation="tanh",
+    weights=None,
+    include_preprocessing=None,
+    name="lenet",
+):
+    """Return LeNet-5 as a feature pyramid: `{"P1": …, "P2": …}`.
+
+    In its common form: C3 reads all maps of S2, where the paper leaves some out, poolings are
+    averages without weights, and the last layer is the head's. With 10 classes it has 61,706
+    parameters.
 
     Args:
-        input_shape: `(height, width, channels)` of an image, 32 x 32 in the paper; sides may be
-            `None`.
-        weights: `None`, or the path of a file that this network was saved to.
-        include_preprocessing: Must not be true: none was published.
+        input_shape: `(height, width, channels)` of an image; sides may be `None`.
+        activation: Name of a Keras activation; `"tanh"` in the paper.
+        weights: `None` or the path of a file.
+        include_preprocessing: `None` or `False`: none was published as a layer.
         name: Name of the model.
 
     Returns:
         A functional `keras.Model` from an image to a dict of feature maps by level, level
-        `"Pn"` having a stride of `2**n`.
+        `"Pn"` having a stride of `2**n`. Of an image of 32 x 32, `"P2"` is one position.
 
     Raises:
         ValueError: If the image is smaller than 32 x 32, or the weights are of another network.
 
-    Reference: [LeCun et al., 1998](http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf)
+    Reference: [LeCun et al., 1998](https://doi.org/10.1109/5.726791)
 
-    >>> {level: x.shape[1:] for level, x in lenet().output.items()}
-    {'P1': (10, 10, 16), 'P2': (1, 1, 84)}
+    >>> lenet().output["P2"].shape[1:]
+    (1, 1, 84)
     """
     image, x = network_input(
         input_shape,
@@ -43,11 +52,14 @@ def lenet(input_shape=(32, 32, 1), *, weights=None, include_preprocessing=None, 
         weights=weights,
         include_preprocessing=include_preprocessing,
     )
-    common = {"padding": "valid", "norm": "none", "activation": "tanh"}
-    x = ConvNormAct(6, 5, name="c1", **common)(x)
-    x = layers.AveragePooling2D(2, name="s2")(x)
-    levels = {"P1": ConvNormAct(16, 5, name="c3", **common)(x)}
-    x = layers.AveragePooling2D(2, name="s4")(levels["P1"])
-    x = ConvNormAct(120, 5, name="c5", **common)(x)
-    levels["P2"] = ConvNormAct(84, 1, name="f6", **common)(x)
+    levels = {}
+    for place, (filters, kernel_size) in CONVS.items():
+        x = ConvNormAct(
+            filters, kernel_size, padding="valid", norm="none", activation=activation, name=place
+        )(x)
+        if place == "c3":
+            levels["P1"] = x
+        if place in ("c1", "c3"):
+            x = layers.AveragePooling2D(2, name=place.replace("c", "s"))(x)
+    levels["P2"] = x
     return filled(keras.Model(image, levels, name=name), weights)

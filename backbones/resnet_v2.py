@@ -1,20 +1,22 @@
-"""ResNet, second version: identities from end to end."""
+"""ResNet, second version: blocks that normalize and activate before they convolve."""
 
 import keras
 from keras import layers
 
 from backbones.common import network_input
 from backbones.weights import filled
-from blocks import ConvNormAct, PreActivationBlock
+from blocks import PreActivationBlock
 
-DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # blocks of every stage
+# Blocks of every stage: table 1 of the first paper. As in keras.applications, the stride is the
+# last block's of a stage, and the pooled stem neither normalizes nor activates.
+DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 NORM = {"type": "batch", "epsilon": 1.001e-5}
 TWINS = {
     50: keras.applications.ResNet50V2,
     101: keras.applications.ResNet101V2,
     152: keras.applications.ResNet152V2,
 }
-PARTS = {"shortcut": "0", "narrow": "1", "conv": "2", "widen": "3"}
+PARTS = {"norm": "preact", "shortcut": "0", "narrow": "1", "conv": "2", "last": "3"}
 
 
 def resnet_v2(
@@ -22,8 +24,7 @@ def resnet_v2(
 ):
     """Return ResNetV2 as a feature pyramid: `{"P1": …, …, "P5": …}`.
 
-    Weight for weight the network of `keras.applications`: the last block of a stage has the
-    stride, so a level is the output of the block before it.
+    Weight for weight the network of `keras.applications`.
 
     Args:
         input_shape: `(height, width, channels)` of an image; sides may be `None`.
@@ -35,7 +36,7 @@ def resnet_v2(
 
     Returns:
         A functional `keras.Model` from an image to a dict of feature maps by level, level
-        `"Pn"` having a stride of `2**n`.
+        `"Pn"` having a stride of `2**n`. The last alone is normalized and activated.
 
     Raises:
         ValueError: If the image is smaller than 32 x 32, there is no such depth, or the weights
@@ -44,7 +45,7 @@ def resnet_v2(
 
     Reference: [He et al., 2016](https://arxiv.org/abs/1603.05027)
 
-    >>> {level: x.shape[1:] for level, x in resnet_v2((64, 64, 3)).output.items()}["P5"]
+    >>> resnet_v2((64, 64, 3)).output["P5"].shape[1:]
     (2, 2, 2048)
     """
     if depth not in DEPTHS:
@@ -58,18 +59,23 @@ def resnet_v2(
         weights=weights,
         include_preprocessing=include_preprocessing,
     )
-    x = layers.ZeroPadding2D(3, name="stem_pad")(x)
-    x = ConvNormAct(64, 7, 2, padding="valid", norm="none", activation=None, name="stem")(x)
+    x = layers.ZeroPadding2D(3, name="stem_pad")(x)  # not what "same" pads where sides are even
+    x = layers.Conv2D(64, 7, 2, name="stem")(x)
     levels = {"P1": x}
     x = layers.ZeroPadding2D(1, name="pool_pad")(x)
     x = layers.MaxPooling2D(3, 2, name="pool")(x)
     for stage, blocks in enumerate(DEPTHS[depth]):
         for i in range(blocks):
-            strides = 1
-            if i == blocks - 1 and stage < 3:
-                levels[f"P{stage + 2}"], strides = x, 2
+            is_end = i == blocks - 1
+            strides = 2 if is_end and stage < 3 else 1
+            if strides == 2:
+                levels[f"P{stage + 2}"] = x
             x = PreActivationBlock(
-                256 * 2**stage, strides, norm=NORM, name=f"stage{stage}_block{i}"
+                256 * 2**stage,
+                strides=strides,
+                reduction=4,
+                norm=NORM,
+                name=f"stage{stage}_block{i}",
             )(x)
     x = layers.BatchNormalization(epsilon=NORM["epsilon"], name="last_norm")(x)
     levels["P5"] = layers.Activation("relu", name="last_act")(x)
@@ -80,10 +86,8 @@ def resnet_v2(
 def twin_layer(path):
     """Return the name in `keras.applications.ResNet50V2` and the deeper ones of our layer."""
     place, *parts = path.split(".")
-    if not place.startswith("stage"):
+    if not parts:
         return {"stem": "conv1_conv", "last_norm": "post_bn"}[place]
     stage, block = (int(x.lstrip("stageblock")) for x in place.split("_"))
-    prefix = f"conv{stage + 2}_block{block + 1}_"
-    if parts == ["norm"]:
-        return f"{prefix}preact_bn"
-    return f"{prefix}{PARTS[parts[0]]}_{'bn' if parts[1] == 'norm' else 'conv'}"
+    kind = "bn" if parts[-1] == "norm" else "conv"
+    return f"conv{stage + 2}_block{block + 1}_{PARTS[parts[0]]}_{kind}"

@@ -24,6 +24,7 @@ from blocks.reparameterized import RepConv
 from blocks.residual import BottleneckBlock, ResidualBlock
 from blocks.rotary import RotaryEmbedding
 from blocks.scale import DropPath, LayerScale
+from blocks.shortcut import Subsample
 from blocks.simple_pyramid import SimpleFeaturePyramid
 from blocks.transformer import TransformerEncoder
 from blocks.universal import UniversalInvertedBottleneck
@@ -70,6 +71,7 @@ __all__ = [
     "SelfAttention",
     "SimpleFeaturePyramid",
     "SqueezeExcite",
+    "Subsample",
     "TransformerEncoder",
     "TransitionBlock",
     "UniversalInvertedBottleneck",

@@ -3,38 +3,45 @@
 from keras import layers
 
 from blocks.base import Block, check_positive, make_activation, make_norm, register
+from blocks.channel_attention import make_squeeze
 from blocks.conv import ConvNormAct
 from blocks.scale import DropPath
+from blocks.shortcut import Subsample
 
 PADS = {1: layers.ZeroPadding1D, 2: layers.ZeroPadding2D, 3: layers.ZeroPadding3D}
-POOLS = {1: layers.MaxPooling1D, 2: layers.MaxPooling2D, 3: layers.MaxPooling3D}
 
 
 @register
 class PreActivationBlock(Block):
-    """Normalize, activate, convolve, and add to the input, on which nothing else acts.
+    """Normalize, activate, convolve, twice or thrice, and add to the input as it came.
 
-    Where the channels change, the shortcut is a 1x1 convolution of what was normalized and
-    activated; where only the sides do, every second position of the input.
+    The shortcut is the identity where the channels stay, subsampled by a stride. Where they
+    change, it is a 1x1 convolution of the normalized and activated input. Behind the last block
+    of a network belong a normalization and an activation.
 
     Shape: `(batch, *sides, channels)` to `(batch, *sides / strides, filters)`, with `rank`
     sides, rounded up.
 
     Args:
         filters: Number of output channels.
-        strides: Step of the convolution that has the kernel, in the basic form the first.
-        kernel_size: Side of the kernel, odd.
-        reduction: `filters` divided by the channels inside; 4 in the paper's bottleneck. With 1
-            it is the basic form, two convolutions with the kernel.
+        kernel_size: Side of the kernels, in positions; of a bottleneck's middle one.
+        strides: Step of the first convolution, of a bottleneck's middle one.
+        reduction: `filters` divided by the channels inside of a bottleneck, which narrows and
+            widens by 1x1 convolutions; 4 in the paper. `None` for two convolutions of
+            `kernel_size` without a bottleneck.
         rank: Number of sides: 1, 2 or 3.
         norm: Name of the normalization before each convolution.
-        activation: Name of the Keras activation behind each normalization.
+        activation: Name of a Keras activation.
+        se_ratio: Channels in the bottleneck of a `SqueezeExcite` after the convolutions, as
+            a share of `filters`, or a dict of its arguments; 0 for none.
         drop_path: Share of the samples whose branch is left out in training.
+        use_bias: Whether the last convolution and the shortcut's add a bias. No norm follows
+            them, and those of `keras.applications` have one.
 
     Raises:
-        ValueError: If `reduction` does not divide `filters`, or `kernel_size` is even.
+        ValueError: If `reduction` does not divide `filters`.
 
-    Reference: [He et al., 2016](https://arxiv.org/abs/1603.05027)
+    Reference: [He et al., 2016](https://arxiv.org/abs/1603.05027), figure 4 (e)
 
     >>> PreActivationBlock(8, strides=2)(np.ones((1, 32, 32, 3))).shape
     (1, 16, 16, 8)
@@ -43,62 +50,75 @@ class PreActivationBlock(Block):
     def __init__(
         self,
         filters,
+        kernel_size=3,
         strides=1,
         *,
-        kernel_size=3,
-        reduction=4,
+        reduction=None,
         rank=2,
         norm="batch",
         activation="relu",
+        se_ratio=0.0,
         drop_path=0.0,
+        use_bias=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        is_bottleneck, policy = reduction is not None, self.dtype_policy
+        reduction = reduction if is_bottleneck else 1
         check_positive(
-            filters=filters, strides=strides, kernel_size=kernel_size, reduction=reduction
+            filters=filters, kernel_size=kernel_size, strides=strides, reduction=reduction
         )
-        if filters % reduction or kernel_size % 2 == 0:
+        if filters % reduction:
             raise ValueError(
-                "`reduction` must divide `filters`, and `kernel_size` must be odd. "
-                f"Received: reduction={reduction}, filters={filters}, kernel_size={kernel_size}."
+                "`reduction` must divide `filters`. "
+                f"Received: reduction={reduction}, filters={filters}."
             )
-        policy = self.dtype_policy
-        common = {"rank": rank, "dtype": policy}
-        inside = {**common, "norm": norm, "activation": activation}
-        last = {**common, "norm": "none", "activation": None}
-        moving = {"strides": strides, "padding": "valid" if strides > 1 else "same"}
-        width, bottleneck = filters // reduction, reduction > 1
-        self.narrow = (
-            ConvNormAct(width, 1, name="narrow", **inside)
-            if bottleneck
-            else layers.Identity(dtype=policy, name="narrow")
+        inner = {
+            "filters": filters // reduction,
+            "rank": rank,
+            "norm": norm,
+            "activation": activation,
+            "dtype": policy,
+        }
+        self.common = {
+            "filters": filters,
+            "rank": rank,
+            "norm": "none",
+            "activation": None,
+            "use_bias": use_bias,
+            "dtype": policy,
+        }
+        self.narrow = layers.Identity(dtype=policy, name="narrow")
+        self.pad = layers.Identity(dtype=policy, name="pad")
+        if is_bottleneck:
+            self.narrow = ConvNormAct(kernel_size=1, name="narrow", **inner)
+        padding = "same" if strides == 1 else "valid"
+        self.conv = ConvNormAct(
+            kernel_size=kernel_size, strides=strides, padding=padding, name="conv", **inner
         )
-        self.conv = ConvNormAct(width, kernel_size, name="conv", **moving, **inside)
-        # Zeros on both sides alike, which "same" does not add where a stride meets even sides.
-        self.pad = (
-            PADS[rank](kernel_size // 2, dtype=policy, name="pad")
-            if strides > 1
-            else layers.Identity(dtype=policy, name="pad")
-        )
-        self.widen = ConvNormAct(filters, 1 if bottleneck else kernel_size, name="widen", **last)
+        if strides > 1:  # as many zeros on both sides, not as "same" does where sides are even
+            around = ((kernel_size - 1) // 2, kernel_size // 2)
+            around = around if rank == 1 else (around,) * rank
+            self.pad = PADS[rank](around, dtype=policy, name="pad")
+        last = 1 if is_bottleneck else kernel_size
+        self.last = ConvNormAct(kernel_size=last, name="last", **self.common)
         self.act = make_activation(activation, dtype=policy)
+        self.scale = make_squeeze(se_ratio, dtype=policy)
         self.drop_path = DropPath(drop_path, dtype=policy, name="drop_path")
-        self.filters, self.strides, self.rank = filters, strides, rank
-        self.norm_spec, self.last = norm, last
+        self.filters, self.strides, self.norm_spec = filters, strides, norm
 
     def build(self, input_shape):
-        policy, channels = self.dtype_policy, input_shape[-1]
-        self.norm = make_norm(self.norm_spec, channels, dtype=policy)
-        self.projects = channels != self.filters
-        if self.projects:
-            self.shortcut = ConvNormAct(self.filters, 1, self.strides, name="shortcut", **self.last)
-        elif self.strides > 1:
-            self.shortcut = POOLS[self.rank](1, self.strides, dtype=policy, name="shortcut")
-        else:
-            self.shortcut = layers.Identity(dtype=policy, name="shortcut")
+        self.norm = make_norm(self.norm_spec, input_shape[-1], dtype=self.dtype_policy)
+        self.widens = input_shape[-1] != self.filters
+        self.shortcut = (
+            ConvNormAct(kernel_size=1, strides=self.strides, name="shortcut", **self.common)
+            if self.widens
+            else Subsample(self.strides, dtype=self.dtype_policy, name="shortcut")
+        )
         super().build(input_shape)
 
     def call(self, x):
         y = self.act(self.norm(x))
-        shortcut = self.shortcut(y if self.projects else x)
-        return shortcut + self.drop_path(self.widen(self.conv(self.pad(self.narrow(y)))))
+        shortcut = self.shortcut(y if self.widens else x)
+        y = self.last(self.conv(self.pad(self.narrow(y))))
+        return shortcut + self.drop_path(self.scale(y))

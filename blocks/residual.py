@@ -1,14 +1,10 @@
 """Blocks that are added to their input."""
 
-from keras import layers, ops
-
 from blocks.base import Block, check_positive, make_activation, register
 from blocks.channel_attention import make_squeeze
 from blocks.conv import ConvNormAct
 from blocks.scale import DropPath
-
-SHORTCUTS = ("projection", "conv", "pad")
-POOLS = {1: layers.MaxPooling1D, 2: layers.MaxPooling2D, 3: layers.MaxPooling3D}
+from blocks.shortcut import check_shortcut, make_shortcut
 
 
 @register
@@ -31,12 +27,9 @@ class ResidualBlock(Block):
             a share of `filters`, or a dict of its arguments; 0 for none.
         drop_path: Share of the samples whose branch is left out in training.
         use_bias: Whether the convolutions add a bias; by default where there is no norm.
-        shortcut: What the input goes through where the shape changes: `"projection"`, a 1x1
-            convolution with its normalization; `"conv"`, one without; or `"pad"`, every
-            `strides`-th position with zeros for the new channels.
-
-    Raises:
-        ValueError: If there is no such `shortcut`, or `"pad"` meets more channels than `filters`.
+        shortcut: What the shortcut is where the shape changes: `"conv_norm"` is a 1x1
+            convolution with normalization, `"conv"` one without, `"pad"` a `Subsample`, which
+            adds zeros as channels.
 
     Reference: [He et al., 2015](https://arxiv.org/abs/1512.03385), figure 5, left
 
@@ -56,15 +49,12 @@ class ResidualBlock(Block):
         se_ratio=0.0,
         drop_path=0.0,
         use_bias=None,
-        shortcut="projection",
+        shortcut="conv_norm",
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_positive(filters=filters, strides=strides)
-        if shortcut not in SHORTCUTS:
-            raise ValueError(
-                f"`shortcut` must be one of {SHORTCUTS}. Received: shortcut={shortcut!r}."
-            )
+        check_shortcut(shortcut)
         policy = self.dtype_policy
         common = {"rank": rank, "norm": norm, "use_bias": use_bias, "dtype": policy}
         self.conv1 = ConvNormAct(
@@ -74,12 +64,12 @@ class ResidualBlock(Block):
         self.scale = make_squeeze(se_ratio, dtype=policy)
         self.drop_path = DropPath(drop_path, dtype=policy, name="drop_path")
         self.act = make_activation(activation, dtype=policy)
-        self.filters, self.strides, self.common = filters, strides, common
-        self.kind = shortcut
+        self.filters, self.strides = filters, strides
+        self.shortcut_options = {"shortcut": shortcut, **common}
 
     def build(self, input_shape):
         self.shortcut = make_shortcut(
-            input_shape, self.filters, self.strides, self.kind, **self.common
+            input_shape, self.filters, self.strides, **self.shortcut_options
         )
         super().build(input_shape)
 
@@ -161,44 +151,3 @@ class BottleneckBlock(Block):
     def call(self, x):
         y = self.scale(self.widen(self.conv(self.narrow(x))))
         return self.act(self.shortcut(x) + self.drop_path(y))
-
-
-@register
-class PaddedShortcut(Block):
-    """Every `strides`-th position, with zeros for the channels that are missing.
-
-    Shape: `(batch, *sides, channels)` to `(batch, *sides / strides, filters)`.
-
-    >>> PaddedShortcut(8, 2)(np.ones((1, 5, 5, 6))).shape
-    (1, 3, 3, 8)
-    """
-
-    def __init__(self, filters, strides=1, *, rank=2, **kwargs):
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.pool = POOLS[rank](1, strides, dtype=self.dtype_policy, name="pool")
-
-    def build(self, input_shape):
-        missing = self.filters - input_shape[-1]
-        if missing < 0:
-            raise ValueError(
-                'A shortcut "pad" adds channels. '
-                f"Received: {input_shape[-1]} channels, filters={self.filters}."
-            )
-        self.zeros = [(0, 0)] * (len(input_shape) - 1) + [(missing // 2, missing - missing // 2)]
-        super().build(input_shape)
-
-    def call(self, x):
-        return ops.pad(self.pool(x), self.zeros)
-
-
-def make_shortcut(input_shape, filters, strides, kind="projection", *, dtype, norm, **conv):
-    """Return the identity where the shape stays, else what `kind` of `SHORTCUTS` says."""
-    if strides == 1 and input_shape[-1] == filters:
-        return layers.Identity(dtype=dtype, name="shortcut")
-    if kind == "pad":
-        return PaddedShortcut(filters, strides, rank=conv["rank"], dtype=dtype, name="shortcut")
-    norm = "none" if kind == "conv" else norm
-    return ConvNormAct(
-        filters, 1, strides, norm=norm, activation=None, dtype=dtype, name="shortcut", **conv
-    )
