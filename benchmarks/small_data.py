@@ -137,9 +137,8 @@ def run(name, data, settings, seed, validate):
 
     images, labels, test_images, test_labels = data
     rng = np.random.default_rng(seed)
-    places = drawn(labels, settings.get("labels", len(labels)), rng)
-    if not settings.get("labels"):
-        places = rng.permutation(len(labels))
+    count = settings.get("labels")
+    places = drawn(labels, count, rng) if count else rng.permutation(len(labels))
     if validate:
         held, places = np.split(places, [len(places) // 5])
         test_images, test_labels = images[held], labels[held]
@@ -198,7 +197,7 @@ def main(args):
     print(json.dumps(report, indent=1))
 
 
-if __name__ == "__main__":
+def arguments(given=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -207,4 +206,8 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, help="other than the settings say")
     parser.add_argument("--validate", action="store_true", help="test on a fifth of the training")
     parser.add_argument("--out", default="runs/small_data.json", help="where results are kept")
-    main(parser.parse_args())
+    return parser.parse_args(given)
+
+
+if __name__ == "__main__":
+    main(arguments())
