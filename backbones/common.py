@@ -2,8 +2,37 @@
 
 import keras
 
+from backbones.preprocessing import preprocessed
+from backbones.weights import check_weights, wants_preprocessing
 
-def image_input(input_shape):
+
+def network_input(input_shape, mode, *, stride, twin, weights, include_preprocessing):
+    """Return the `keras.Input` of a network, and its pixels as the network takes them.
+
+    Args:
+        input_shape: `(height, width, channels)`, the sides at least `stride` or `None`.
+        mode: Name of the preprocessing in `preprocessing.MODES`, or a function from the image to
+            the network's first tensor; `None` where none was published.
+        stride: Total stride of the network.
+        twin: Function that builds the network of `keras.applications`, or `None`.
+        weights: As the network was given it; it is checked before anything is built.
+        include_preprocessing: As the network was given it. `None` is as the weights want it.
+    """
+    image = image_input(input_shape, stride)
+    check_weights(weights, input_shape, twin)
+    if include_preprocessing is None:
+        include_preprocessing = wants_preprocessing(weights)
+    if not include_preprocessing:
+        return image, image
+    if mode is None:
+        raise ValueError(
+            "No preprocessing was published for this network. Received: include_preprocessing="
+            f"{include_preprocessing!r}. Put keras.layers.Rescaling before it."
+        )
+    return image, mode(image) if callable(mode) else preprocessed(image, mode)
+
+
+def image_input(input_shape, least=1):
     """Return the `keras.Input` of an image, or say what is wrong with its shape."""
     shape = tuple(input_shape)
     sides = shape[:-1]
@@ -16,6 +45,11 @@ def image_input(input_shape):
         raise ValueError(
             "`input_shape` must be (height, width, channels), the sides whole numbers or None. "
             f"Received: input_shape={input_shape!r}."
+        )
+    if any(side is not None and side < least for side in sides):
+        raise ValueError(
+            f"Images must have sides of at least {least}, the network's total stride. "
+            f"Received: input_shape={shape}. Enlarge them with keras.layers.Resizing."
         )
     if keras.config.image_data_format() != "channels_last":
         raise ValueError(

@@ -1,8 +1,11 @@
 """MobileNetV2: inverted residuals with linear bottlenecks."""
 
+import functools
+
 import keras
 
-from backbones.common import image_input, round_channels
+from backbones.common import network_input, round_channels
+from backbones.weights import filled
 from blocks import ConvNormAct, InvertedResidual
 
 # Expansion, filters, depth and first stride of every stage: table 2 of the paper.
@@ -16,18 +19,28 @@ STAGES = (
     (6, 320, 1, 1),
 )
 NORM = {"type": "batch", "epsilon": 1e-3, "momentum": 0.999}
+ENDS = {"stem": ("Conv1", "bn_Conv1"), "last": ("Conv_1", "Conv_1_bn")}  # in keras.applications
 
 
-def mobilenet_v2(input_shape=(224, 224, 3), alpha=1.0, *, name="mobilenet_v2"):
+def mobilenet_v2(
+    input_shape=(224, 224, 3),
+    alpha=1.0,
+    *,
+    weights=None,
+    include_preprocessing=None,
+    name="mobilenet_v2",
+):
     """Return MobileNetV2 as a feature pyramid: `{"P1": …, …, "P5": …}`.
 
     Weight for weight the network of `keras.applications.MobileNetV2`.
 
     Args:
-        input_shape: `(height, width, channels)` of an image; sides may be `None`. The network
-            was published for pixels from -1 to 1.
+        input_shape: `(height, width, channels)` of an image; sides may be `None`.
         alpha: Width factor: the channels of every layer are multiplied by it and rounded to
             a multiple of 8. The paper gives 0.35, 0.5, 0.75, 1.0, 1.3 and 1.4.
+        weights: `None`, `"imagenet"` for those of `keras.applications`, or the path of a file.
+        include_preprocessing: Whether the first layer brings pixels from 0 to 255 to -1 to 1; by
+            default where the weights were trained so.
         name: Name of the model.
 
     Returns:
@@ -35,7 +48,9 @@ def mobilenet_v2(input_shape=(224, 224, 3), alpha=1.0, *, name="mobilenet_v2"):
         `"Pn"` having a stride of `2**n`.
 
     Raises:
-        ValueError: If `input_shape` is not that of an image or `alpha` is not above 0.
+        ValueError: If the image is smaller than 32 x 32, `alpha` is not above 0, or the weights
+            are of another network.
+        ConnectionError: If the download of weights fails.
 
     Reference: [Sandler et al., 2018](https://arxiv.org/abs/1801.04381)
 
@@ -44,9 +59,17 @@ def mobilenet_v2(input_shape=(224, 224, 3), alpha=1.0, *, name="mobilenet_v2"):
     """
     if not alpha > 0:
         raise ValueError(f"`alpha` must be above 0. Received: alpha={alpha!r}.")
-    image = image_input(input_shape)
+    twin = functools.partial(keras.applications.MobileNetV2, alpha=alpha)
+    image, x = network_input(
+        input_shape,
+        "tf",
+        stride=32,
+        twin=twin,
+        weights=weights,
+        include_preprocessing=include_preprocessing,
+    )
     common = {"norm": NORM, "activation": "relu6"}
-    x = ConvNormAct(round_channels(32 * alpha), strides=2, name="stem", **common)(image)
+    x = ConvNormAct(round_channels(32 * alpha), strides=2, name="stem", **common)(x)
     levels, stride = {}, 1
     for stage, (expansion, filters, depth, strides) in enumerate(STAGES):
         if strides == 2:
@@ -62,4 +85,15 @@ def mobilenet_v2(input_shape=(224, 224, 3), alpha=1.0, *, name="mobilenet_v2"):
     # The last layer keeps its width where the others get narrower: section 6.1 of the paper.
     last = max(1280, round_channels(1280 * alpha))
     levels[f"P{stride}"] = ConvNormAct(last, 1, name="last", **common)(x)
-    return keras.Model(image, levels, name=name)
+    return filled(keras.Model(image, levels, name=name), weights, twin, twin_layer)
+
+
+def twin_layer(path):
+    """Return the name in `keras.applications.MobileNetV2` of our layer."""
+    place, *parts = path.split(".")
+    if place in ENDS:
+        return ENDS[place][parts == ["norm"]]
+    stage, block = (int(x.lstrip("stageblock")) for x in place.split("_"))
+    number = sum(depth for _, _, depth, _ in STAGES[:stage]) + block
+    prefix = f"block_{number}_" if number else "expanded_conv_"
+    return f"{prefix}{parts[0]}{'_BN' if parts[1] == 'norm' else ''}"

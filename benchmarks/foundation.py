@@ -7,15 +7,13 @@ shapes, and both exports. Times are ratios of interleaved rounds: the machine's 
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from datetime import date
-from importlib import metadata
 from pathlib import Path
+
+from benchmarks.timing import files_in_turn, interleaved, made, settle, write_file
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -58,30 +56,6 @@ def theirs(side, classes):
     return model
 
 
-def seconds(action):
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def interleaved(pair, rounds, warm_up=1):
-    """Run both in turn, the first of a round in turn too; return medians and their ratios."""
-    times = [], []
-    for round in range(warm_up + rounds):
-        for i in (0, 1) if round % 2 else (1, 0):
-            spent = seconds(pair[i])
-            if round >= warm_up:
-                times[i].append(spent)
-    ratios = sorted(a / b for a, b in zip(*times))
-    return {
-        "ours_seconds": statistics.median(times[0]),
-        "theirs_seconds": statistics.median(times[1]),
-        "ratio": statistics.median(ratios),
-        "ratio_quartiles": [ratios[rounds // 4], ratios[-1 - rounds // 4]],
-        "rounds": rounds,
-    }
-
-
 def building(side, rounds):
     import keras
 
@@ -107,23 +81,6 @@ def training(side, batch, rounds, steps=3):
     return {**found, "steps_per_round": steps, "side": side, "batch": batch}
 
 
-def settle(model, samples):
-    """Take the statistics of the samples, without which an untrained network answers 0."""
-    import keras
-
-    norms = [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization)
-    ]
-    momentum = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    model(samples, training=True)
-    for norm, before in zip(norms, momentum):
-        norm.momentum = before
-
-
 def exports(side, rounds, runs):
     """Write both networks in float32 and int8, and measure the files in turn."""
     import numpy as np
@@ -140,36 +97,11 @@ def exports(side, rounds, runs):
     found["params"] = {name: m.params for name, m in measured.items()}
     with tempfile.TemporaryDirectory() as folder:
         for precision in ("float32", "int8"):
-            files = []
-            for name, model in models.items():
-                path = Path(folder, f"{name}_{precision}.tflite")
-                export.to_tflite(
-                    model,
-                    path,
-                    precision,
-                    calibration=samples,
-                    measure=False,
-                    # Random weights say nothing of accuracy: int8 is compared loosely.
-                    tolerance={"sqnr_db": 5.0, "agreement": 0.0} if precision == "int8" else None,
-                )
-                files.append(path)
-            times = [], []
-            for round in range(rounds):
-                for i in (0, 1) if round % 2 else (1, 0):
-                    (row,) = export.measure(files[i], runs=runs, threads=(1,)).latency
-                    times[i].append(row)
-            ratios = sorted(a["min_ms"] / b["min_ms"] for a, b in zip(*times))
-            found[precision] = {
-                "ours_ms": statistics.median(row["median_ms"] for row in times[0]),
-                "theirs_ms": statistics.median(row["median_ms"] for row in times[1]),
-                "ratio": statistics.median(ratios),
-                "ratio_quartiles": [ratios[rounds // 4], ratios[-1 - rounds // 4]],
-                "ratio_of": "the fastest of each process's runs",
-                "rounds": rounds,
-                "runs": runs,
-                "threads": 1,
-                "size": [path.stat().st_size for path in files],
-            }
+            files = [
+                write_file(model, Path(folder, f"{name}_{precision}.tflite"), precision, samples)
+                for name, model in models.items()
+            ]
+            found[precision] = files_in_turn(files, rounds, runs)
     return found
 
 
@@ -191,13 +123,7 @@ def main(args):
         name: {"reached": round(reached[name], 4), "goal": goal, "met": reached[name] <= goal}
         for name, goal in GOALS.items()
     }
-    packages = ("keras", "tensorflow", "ai-edge-litert", "numpy")
-    found["made"] = {
-        "date": str(date.today()),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in packages},
-    }
+    found["made"] = made()
     print(json.dumps(found, indent=1))
 
 

@@ -30,7 +30,7 @@ def convert(model, precision="float32", samples=None, input_shape=None):
         folder = Path(name)
         on_tensorflow = keras.backend.backend() == "tensorflow"
         write = _write_here if on_tensorflow else _write_there
-        loops = write(model, folder, input_shape)
+        loops = write(model, folder, input_shape, precision)
         if precision == "int8":
             advice.refuse_loops(loops, model)
             np.savez(
@@ -57,16 +57,16 @@ def convert(model, precision="float32", samples=None, input_shape=None):
         return (folder / "model.tflite").read_bytes()
 
 
-def _write_here(model, folder, input_shape):
+def _write_here(model, folder, input_shape, precision):
     try:
-        return savedmodel.write(model, str(folder / "saved"), input_shape)
+        return savedmodel.write(model, str(folder / "saved"), input_shape, precision)
     except (OSError, ExportError):
         raise
     except Exception as error:  # whatever a layer raises when it is traced
         raise advice.explain_trace(error, model) from error
 
 
-def _write_there(model, folder, input_shape):
+def _write_there(model, folder, input_shape, precision):
     """Save the model for the worker, which has TensorFlow, to load and trace."""
     layers = [x for x in model._flatten_layers() if not type(x).__module__.startswith("keras.")]
     for layer in layers:
@@ -85,6 +85,7 @@ def _write_there(model, folder, input_shape):
             keras_file=str(keras_file),
             folder=str(folder / "saved"),
             input_shape=input_shape,
+            precision=precision,
             modules=sorted({type(layer).__module__ for layer in layers}),
             path=[os.path.abspath(folder) for folder in [*sys.path, ROOT]],  # "" is this folder
         )

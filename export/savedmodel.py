@@ -1,12 +1,12 @@
 """A Keras model as a SavedModel of batch 1 with named inputs and outputs (TensorFlow backend)."""
 
-from export import signature
+from export import delegated, signature
 
 LOOPS = ("While", "StatelessWhile")
 
 
-def write(model, folder, input_shape=None):
-    """Write `model` to `folder`; return the names of the loops in its graph.
+def write(model, folder, input_shape=None, precision="float32"):
+    """Write `model` to `folder` for a file of `precision`; return the loops of its graph by name.
 
     A plain module that holds the variables is saved instead of the model: the same file in half the
     time, since Keras adds nothing of its own.
@@ -30,7 +30,8 @@ def write(model, folder, input_shape=None):
     def serve(*tensors):
         return signature.call(model, tensors)
 
-    traced = serve.get_concrete_function()
+    with delegated.for_precision(model, precision):
+        traced = serve.get_concrete_function()
     tf.saved_model.save(module, folder, signatures=traced)
     graph = traced.graph.as_graph_def()
     nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]

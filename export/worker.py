@@ -22,7 +22,7 @@ def prepare():
     gc.freeze()  # the converter collects garbage each time: let it not walk through TensorFlow
 
 
-def save(keras_file, folder, input_shape, modules, path):
+def save(keras_file, folder, input_shape, precision, modules, path):
     """Write a `.keras` file as a SavedModel; return the names of the loops in it."""
     import importlib
 
@@ -36,7 +36,7 @@ def save(keras_file, folder, input_shape, modules, path):
     if isinstance(input_shape, list):
         input_shape = tuple(input_shape)
     model = keras.saving.load_model(keras_file, compile=False)
-    return {"loops": savedmodel.write(model, folder, input_shape)}
+    return {"loops": savedmodel.write(model, folder, input_shape, precision)}
 
 
 def convert(folder, target, precision, names, calibration):

@@ -1,0 +1,33 @@
+"""The same function in operations that the runtime computes in int8.
+
+XNNPACK, LiteRT's default on processors, takes no int8 HARD_SWISH: each cuts the file into parts
+with slow ones between them. As `relu6(x + 3) * (x / 6)`, which the converter does not turn into
+that operation, it stays in one part; benchmarks/RESULTS.md has the times.
+"""
+
+import contextlib
+
+import keras
+from keras import ops
+
+
+def hard_swish(x):
+    """Return `x * relu6(x + 3) / 6`, multiplied in an order that the converter does not know."""
+    return ops.relu6(x + 3.0) * (x * (1 / 6))
+
+
+@contextlib.contextmanager
+def for_precision(model, precision):
+    """Let the model's layers compute so while it is traced for a file of this precision."""
+    changed = [
+        layer
+        for layer in model._flatten_layers()
+        if precision == "int8" and getattr(layer, "activation", None) is keras.activations.hard_silu
+    ]
+    try:
+        for layer in changed:
+            layer.activation = hard_swish
+        yield
+    finally:
+        for layer in changed:
+            layer.activation = keras.activations.hard_silu
