@@ -1,6 +1,5 @@
 """A file's content written anew without what no runtime reads, and what is equal once only."""
 
-import flatbuffers
 import numpy as np
 
 ALIGNMENT = 16  # bytes, which the format asks of the data of a buffer
@@ -21,7 +20,7 @@ def compact(content):
     _drop_names(model)
     _drop_notes(model)
     _share_buffers(model)
-    builder = SharingBuilder(len(content))
+    builder = sharing_builder(len(content))
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     smaller = bytes(builder.Output())
     return smaller if len(smaller) < len(content) else content
@@ -62,25 +61,32 @@ def _share_buffers(model):
     model.buffers = buffers
 
 
-class SharingBuilder(flatbuffers.Builder):
-    """A builder that writes equal strings and vectors of numbers once."""
+def sharing_builder(size):
+    """Return a builder that writes equal strings and equal vectors of numbers once."""
+    import flatbuffers
 
-    def __init__(self, size):
-        super().__init__(size)
-        self.known = {}
+    class SharingBuilder(flatbuffers.Builder):
+        def __init__(self, size):
+            super().__init__(size)
+            self.known = {}
 
-    def _once(self, key, write):
-        if key not in self.known:
-            self.known[key] = write()
-        return self.known[key]
+        def _once(self, key, write):
+            if key not in self.known:
+                self.known[key] = write()
+            return self.known[key]
 
-    def CreateString(self, s, *args, **kwargs):
-        return self._once(("string", s), lambda: super(SharingBuilder, self).CreateString(s))
+        def CreateString(self, s, *args, **kwargs):
+            write = super().CreateString
+            return self._once(("string", s), lambda: write(s, *args, **kwargs))
 
-    def CreateNumpyVector(self, x):
-        def write():
-            if x.dtype == np.uint8 and x.size:
-                self.Prep(ALIGNMENT, x.nbytes)
-            return super(SharingBuilder, self).CreateNumpyVector(x)
+        def CreateNumpyVector(self, x):
+            write = super().CreateNumpyVector
 
-        return self._once((x.dtype.str, x.tobytes()), write)
+            def aligned():
+                if x.dtype == np.uint8:
+                    self.Prep(ALIGNMENT, x.nbytes)
+                return write(x)
+
+            return self._once((x.dtype.str, x.tobytes()), aligned)
+
+    return SharingBuilder(size)

@@ -31,6 +31,7 @@ def score(model, arrays, path, calibration):
         calibration=images[:calibration].astype("float32"),
         labels=arrays["class_names"].tolist(),
         measure=False,
+        compact=True,
     )
 
     def right(answers, labels):
@@ -68,6 +69,7 @@ def main(args):
             seed=args.seed,
             batch=args.batch,
             start=args.start,
+            teacher=args.teacher and keras.saving.load_model(args.teacher, compile=False),
         )
         seconds = sum(x["seconds"] for x in facts)
         images = sum(x["seconds"] * x["images_per_second"] for x in facts)
@@ -83,7 +85,7 @@ def main(args):
     print(json.dumps(found, indent=1))
 
 
-if __name__ == "__main__":
+def parse(words=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", default="resnet8", help="a name in networks.NETWORKS")
     parser.add_argument("--epochs", type=int, default=24, help="length of the schedule")
@@ -93,5 +95,10 @@ if __name__ == "__main__":
     parser.add_argument("--calibration", type=int, default=256, help="images for int8's ranges")
     parser.add_argument("--folder", default="runs/cifar10", help="where states and files go")
     parser.add_argument("--start", help="state to begin with where the folder has none")
+    parser.add_argument("--teacher", help="trained model to distil from")
     parser.add_argument("--model", help="score this trained model instead of training one")
-    main(parser.parse_args())
+    return parser.parse_args(words)
+
+
+if __name__ == "__main__":
+    main(parse())

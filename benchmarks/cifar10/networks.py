@@ -30,13 +30,13 @@ def resnet8():
     return classifier(keras.Model(image, x))
 
 
-def residual(widths, depth):
+def residual(widths, depths):
     """Return stages of residual blocks, the first at full resolution, each next at half."""
 
     def make():
         image = keras.Input(SHAPE)
         x = ConvNormAct(widths[0], name="stem")(image)
-        for stage, filters in enumerate(widths):
+        for stage, (filters, depth) in enumerate(zip(widths, depths)):
             for i in range(depth):
                 strides = 2 if stage and not i else 1
                 x = ResidualBlock(filters, strides=strides, name=f"stage{stage}_block{i}")(x)
@@ -47,5 +47,5 @@ def residual(widths, depth):
 
 NETWORKS = {
     "resnet8": resnet8,
-    "small": residual((16, 28, 40), 2),
+    "small": residual((16, 24, 36), (2, 3, 2)),
 }

@@ -1,6 +1,8 @@
 """Training that goes on where it was interrupted, and says how long it took."""
 
 import json
+import math
+import sys
 import time
 from pathlib import Path
 
@@ -8,11 +10,11 @@ import keras
 
 import heads
 from benchmarks.cifar10.data import Batches
-from export.files import aside
 from tuning import cosine_warmup
 from tuning.recipes import NOT_DECAYED
 
 PEAK, WARMUP, MOMENTUM, DECAY = 0.2, 0.2, 0.9, 2e-3
+TEMPERATURE, LABELS_SHARE = 4.0, 0.1  # of distillation, where there is a teacher
 VALIDATE_EVERY = 5
 
 
@@ -32,7 +34,33 @@ def jit():
     return False if keras.backend.backend() == "tensorflow" else "auto"
 
 
-def train(make, train_split, val_split, folder, *, epochs, hours, seed, batch=128, start=None):
+def taught(model, teacher):
+    """Return what `fit` is called on: `model`, or it under a teacher, with one optimizer."""
+    if teacher is None:
+        return model
+    distiller = keras.distillation.Distiller(
+        teacher,
+        model,
+        keras.distillation.LogitsDistillation(temperature=TEMPERATURE),
+        student_loss_weight=LABELS_SHARE,
+    )
+    distiller.compile(model.optimizer, loss=heads.losses(model), jit_compile=jit())
+    return distiller
+
+
+def train(
+    make,
+    train_split,
+    val_split,
+    folder,
+    *,
+    epochs,
+    hours=math.inf,
+    seed=0,
+    batch=128,
+    start=None,
+    teacher=None,
+):
     """Train for `epochs` in all, or until `hours` of this call have passed.
 
     Args:
@@ -44,6 +72,7 @@ def train(make, train_split, val_split, folder, *, epochs, hours, seed, batch=12
         seed: Of the weights and of the batches.
         batch: Images a step.
         start: A state to begin with where the folder has none.
+        teacher: A trained model whose logits are learned beside the labels.
 
     Returns:
         The model, the epochs that it has seen, and a list of facts of each epoch.
@@ -57,12 +86,13 @@ def train(make, train_split, val_split, folder, *, epochs, hours, seed, batch=12
     if state.exists() or start:
         restore(model, state if state.exists() else start)
     done = int(model.optimizer.iterations) // steps
+    learner = taught(model, teacher)
     for epoch in range(done, epochs):
         if time.monotonic() - begun > hours * 3600:
             break
         clock = time.perf_counter()
         batches = Batches(*train_split, seed=seed, epoch=epoch, batch=batch)
-        history = model.fit(batches, shuffle=False, verbose=0).history
+        history = learner.fit(batches, shuffle=False, verbose=0).history
         seconds = time.perf_counter() - clock
         facts = {"epoch": epoch, **{name: values[0] for name, values in history.items()}}
         facts |= {"seconds": seconds, "images_per_second": steps * batch / seconds}
@@ -70,18 +100,17 @@ def train(make, train_split, val_split, folder, *, epochs, hours, seed, batch=12
             facts["val_accuracy"] = model.evaluate(*val_split, batch, verbose=0)[1]
         with open(log, "a") as file:
             file.write(json.dumps(facts) + "\n")
-        with aside(state) as (part,):
-            save(model, part)
-        print(json.dumps(facts), flush=True)
+        save(model, state)
+        print(json.dumps(facts), file=sys.stderr, flush=True)
         done = epoch + 1
     return model, done, facts_of(log)
 
 
-def save(model, path):
-    """Save a model under a name that need not end in `.keras`."""
-    named = path.with_name(f"{path.name}.keras")
-    model.save(named)
-    named.replace(path)
+def save(model, state):
+    """Replace the file `state` by a whole one."""
+    part = state.with_name("part.keras")
+    model.save(part)
+    part.replace(state)
 
 
 def restore(model, path):
