@@ -4,6 +4,9 @@ import keras
 
 from backbones.preprocessing import preprocessed
 from backbones.weights import check_weights, wants_preprocessing
+from blocks.channels import round_channels
+
+__all__ = ["image_input", "network_input", "round_channels"]
 
 
 def network_input(input_shape, mode, *, stride, twin, weights, include_preprocessing):
@@ -57,15 +60,3 @@ def image_input(input_shape, least=1):
             "keras.config.image_data_format() == 'channels_first'. Set it to 'channels_last'."
         )
     return keras.Input(shape, name="image")
-
-
-def round_channels(channels, divisor=8):
-    """Round to a multiple of `divisor`, but never by more than a tenth downwards.
-
-    Reference: [Sandler et al., 2018](https://arxiv.org/abs/1801.04381), the authors' code
-
-    >>> round_channels(33), round_channels(11)
-    (32, 16)
-    """
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded if rounded >= 0.9 * channels else rounded + divisor

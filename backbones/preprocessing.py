@@ -1,7 +1,5 @@
 """The pixels that published weights were trained on, as the first layers of a network."""
 
-import math
-
 from keras import layers
 
 # What keras.applications does to pixels from 0 to 255, red first, as (scale, offset) by channel.
@@ -11,10 +9,12 @@ BGR_MEAN = (103.939, 116.779, 123.68)
 MODES = {
     "tf": (1 / 127.5, -1.0),
     "128": (1 / 128, -1.0),  # EfficientNetV2-S, M and L
+    "lite": (1 / 128, -127 / 128),  # EfficientNet-Lite, by its authors
     "torch": ([1 / (255 * s) for s in STD], [-m / s for m, s in zip(MEAN, STD)]),
     "caffe": (1.0, [-m for m in reversed(BGR_MEAN)]),
 }
 LAYER = "preprocessing"
+STANDARDIZED = f"{LAYER}_normalization"
 
 
 def preprocessed(image, mode):
@@ -34,16 +34,24 @@ def preprocessed(image, mode):
     return layers.Rescaling(scale, offset, name=LAYER)(image)
 
 
-def standardized(image, adapted_twice):
+def standardized(image):
     """Return `image` as EfficientNet takes it: by a `Normalization`, whose numbers are weights.
 
     Args:
         image: Pixels from 0 to 255, red first.
-        adapted_twice: Whether to divide by the root of the deviation once more, as
-            `keras.applications` does with its published weights.
     """
     x = layers.Rescaling(1 / 255, name=LAYER)(image)
-    x = layers.Normalization(axis=-1, name=f"{LAYER}_normalization")(x)
-    if adapted_twice:
-        x = layers.Rescaling([1 / math.sqrt(s) for s in STD], name=f"{LAYER}_deviation")(x)
-    return x
+    return layers.Normalization(axis=-1, name=STANDARDIZED)(x)
+
+
+def divide_again(model):
+    """Let the `Normalization` divide by the root of the deviation of ImageNet once more.
+
+    The published variances are deviations, by mistake; `keras.applications` makes up for it by
+    a layer more behind published weights, which is part of the variance here.
+    """
+    for layer in model.layers:
+        if layer.name == STANDARDIZED:
+            mean, variance, count = layer.get_weights()
+            layer.set_weights([mean, variance * STD, count])
+            layer.finalize_state()

@@ -16,9 +16,10 @@ DEPTHS = {
     101: (BottleneckBlock, 256, (3, 4, 23, 3), True),
     152: (BottleneckBlock, 256, (3, 8, 36, 3), True),
 }
+# Networks for images of 32 x 32 (section 4.2): blocks of every stage. That of 8 layers is MLPerf
+# Tiny's, with biases everywhere and shortcuts that are convolutions without a norm.
+SMALL_DEPTHS = {8: 1, 20: 3, 32: 5, 44: 7, 56: 9, 110: 18}
 NORM = {"type": "batch", "epsilon": 1.001e-5}
-
-
 TWINS = {
     50: keras.applications.ResNet50,
     101: keras.applications.ResNet101,
@@ -32,11 +33,14 @@ def resnet(
     """Return ResNet as a feature pyramid: `{"P1": …, …, "P5": …}`.
 
     At depths 50, 101 and 152 it is, weight for weight, the network of `keras.applications`,
-    whose convolutions have biases; at 18 and 34 it has the paper's parameters.
+    whose convolutions have biases; at 18 and 34 it has the paper's parameters. Depths of
+    `6 n + 2` are for small images: 20, 32, 44, 56 and 110 are the paper's, with shortcuts that
+    have no weights, and 8 is that of the MLPerf Tiny benchmark. Their levels end with `"P2"`.
 
     Args:
         input_shape: `(height, width, channels)` of an image; sides may be `None`.
-        depth: Number of layers with weights: 18, 34, 50, 101 or 152.
+        depth: Number of layers with weights: 18, 34, 50, 101 or 152, or for small images 8,
+            20, 32, 44, 56 or 110.
         weights: `None`, `"imagenet"` for those of `keras.applications` (depth 50 and more), or
             the path of a file.
         include_preprocessing: Whether the first layer takes the data set's mean off pixels from
@@ -49,8 +53,8 @@ def resnet(
         `"Pn"` having a stride of `2**n`.
 
     Raises:
-        ValueError: If the image is smaller than 32 x 32, there is no such depth, or the weights
-            are of another network.
+        ValueError: If the image is smaller than 32 x 32 (4 x 4 at the depths for small images),
+            there is no such depth, or the weights are of another network.
         ConnectionError: If the download of weights fails.
 
     Reference: [He et al., 2015](https://arxiv.org/abs/1512.03385)
@@ -58,33 +62,53 @@ def resnet(
     >>> resnet((64, 64, 3), depth=18).output["P5"].shape[1:]
     (2, 2, 512)
     """
-    if depth not in DEPTHS:
-        raise ValueError(f"`depth` must be one of {sorted(DEPTHS)}. Received: depth={depth!r}.")
-    block, filters, blocks, use_bias = DEPTHS[depth]
-    twin = TWINS.get(depth)
+    depths = [*DEPTHS, *SMALL_DEPTHS]
+    if depth not in depths:
+        raise ValueError(f"`depth` must be one of {sorted(depths)}. Received: depth={depth!r}.")
+    twin, is_small = TWINS.get(depth), depth in SMALL_DEPTHS
     image, x = network_input(
         input_shape,
-        "caffe",
-        stride=32,
+        None if is_small else "caffe",
+        stride=4 if is_small else 32,
         twin=twin,
         weights=weights,
         include_preprocessing=include_preprocessing,
     )
+    levels = _small(x, depth) if is_small else _large(x, depth)
+    model = keras.Model(image, levels, name=name or f"resnet{depth}")
+    return filled(model, weights, twin, twin_layer, blue_first=True)
+
+
+def _large(x, depth):
+    block, filters, depths, use_bias = DEPTHS[depth]
     common = {"norm": NORM, "use_bias": use_bias}
     x = layers.ZeroPadding2D(3, name="stem_pad")(x)  # not what "same" pads where sides are even
     x = ConvNormAct(64, 7, 2, padding="valid", name="stem", **common)(x)
-    levels = {"P1": x}
-    x = layers.ZeroPadding2D(1, name="pool_pad")(x)
-    x = layers.MaxPooling2D(3, 2, name="pool")(x)
-    for stage, depth_of_stage in enumerate(blocks):
-        for i in range(depth_of_stage):
+    pooled = layers.ZeroPadding2D(1, name="pool_pad")(x)
+    pooled = layers.MaxPooling2D(3, 2, name="pool")(pooled)
+    stages = _stages(pooled, block, filters, depths, **common)
+    return {"P1": x, **{f"P{i + 2}": end for i, end in enumerate(stages)}}
+
+
+def _small(x, depth):
+    common = {"use_bias": True} if depth == 8 else {"norm": NORM, "use_bias": False}
+    x = ConvNormAct(16, name="stem", **common)(x)
+    common["shortcut"] = "conv" if depth == 8 else "pad"
+    _, *stages = _stages(x, ResidualBlock, 16, [SMALL_DEPTHS[depth]] * 3, **common)
+    return {f"P{i + 1}": end for i, end in enumerate(stages)}
+
+
+def _stages(x, block, filters, depths, **common):
+    """Return the end of every stage; from the second on, the first block is strided."""
+    ends = []
+    for stage, depth in enumerate(depths):
+        for i in range(depth):
             strides = 2 if stage > 0 and i == 0 else 1
             x = block(filters * 2**stage, strides=strides, name=f"stage{stage}_block{i}", **common)(
                 x
             )
-        levels[f"P{stage + 2}"] = x
-    model = keras.Model(image, levels, name=name or f"resnet{depth}")
-    return filled(model, weights, twin, twin_layer, blue_first=True)
+        ends.append(x)
+    return ends
 
 
 def twin_layer(path):

@@ -1,11 +1,13 @@
 """Weights for a network: published ones, by `keras.applications`, or a file of yours."""
 
 import os
+import re
 import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
+from keras import layers
 
 from backbones.preprocessing import LAYER
 
@@ -87,7 +89,8 @@ def filled(model, weights, twin=None, twin_layer=None, *, blue_first=False):
             this backbone wrote (`.weights.h5`).
         twin: Function from keyword arguments to the network of `keras.applications`.
         twin_layer: Function from the path of our layer (`"stage0_block1.conv1.conv"`) to the
-            name of the twin's.
+            name of the twin's; the second of those that Keras named after their class is
+            `"layer_normalization:1"`.
         blue_first: Whether the published weights read the channels in the order blue, green,
             red; where the model has preprocessing, its first kernel is turned round.
 
@@ -136,25 +139,46 @@ def leaves_of(model):
 
 def copy_twin(model, twin, twin_layer):
     """Copy the weights of the network of `keras.applications`, layer by layer, shapes checked."""
-    left = {layer.name: layer for layer in twin.layers if layer.weights}
+    left = _named(twin)
     for path, leaf in leaves_of(model):
         name = twin_layer(path)
         if name not in left:
             raise ValueError(f"{twin.name} has no layer for {path!r}. Received: {name!r}.")
         _set(leaf, left.pop(name).get_weights(), path, twin.name)
-    if left:
+    left = [name for name, layer in left.items() if not isinstance(layer, layers.Normalization)]
+    if left:  # preprocessing alone may be left out
         raise ValueError(f"{model.name} has no layers for {', '.join(left)} of {twin.name}.")
+
+
+def _named(twin):
+    """Return the layers that hold weights by name; those that Keras named, numbered from 0.
+
+    Keras counts them through the process: `"normalization_12"` is `"normalization:0"` here.
+    """
+    named, unnamed = {}, {}
+    for _, leaf in leaves_of(twin):
+        kind = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(leaf).__name__).lower()
+        if found := re.fullmatch(rf"{kind}(?:_(\d+))?", leaf.name):
+            unnamed.setdefault(kind, {})[int(found[1] or 0)] = leaf
+        else:
+            named[leaf.name] = leaf
+    for kind, numbered in unnamed.items():
+        named |= {f"{kind}:{i}": numbered[number] for i, number in enumerate(sorted(numbered))}
+    return named
 
 
 def _set(layer, values, path, source):
     expected = [tuple(w.shape) for w in layer.weights]
     received = [np.shape(value) for value in values]
-    if expected != received:
+    if [[n for n in s if n > 1] for s in expected] != [[n for n in s if n > 1] for s in received]:
         raise ValueError(
             f"Layer {path!r} takes weights of shapes {expected}. Received: {received} from "
             f"{source}, which is another network, or of another size or other input channels."
         )
-    layer.set_weights(values)
+    # A dense layer on maps is a 1x1 convolution, one of a channel a group is a depthwise one.
+    layer.set_weights([np.reshape(value, shape) for value, shape in zip(values, expected)])
+    if isinstance(layer, layers.Normalization):
+        layer.finalize_state()  # it computes with what it read from its weights
 
 
 def _published(twin, weights):
@@ -185,9 +209,8 @@ def _published(twin, weights):
 
 def _without_top(twin, whole):
     network = twin(weights=None, include_top=False, input_shape=(224, 224, 3))
-    for layer in network.layers:
-        if layer.weights:
-            layer.set_weights(whole.get_layer(layer.name).get_weights())
+    for (_, layer), (_, same) in zip(leaves_of(network), leaves_of(whole)):  # the top is last
+        layer.set_weights(same.get_weights())
     return network
 
 

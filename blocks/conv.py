@@ -63,11 +63,7 @@ class ConvNormAct(Block):
         check_window(CONVS, rank, kernel_size, strides, dilation_rate)
         check_positive(filters=filters)
         check_groups(groups, filters=filters)
-        if padding not in ("same", "valid", *["causal"] * (rank == 1)):
-            raise ValueError(
-                '`padding` must be "same", "valid" or, with rank=1, "causal". '
-                f"Received: padding={padding!r}, rank={rank}."
-            )
+        check_padding(padding, causal=rank == 1)
         self.groups = groups
         self.input_spec = layers.InputSpec(ndim=rank + 2)
         self.conv = CONVS[rank](
@@ -104,6 +100,7 @@ class DepthwiseNormAct(Block):
         strides: Step between output positions.
         rank: Number of sides, 1 or 2.
         dilation_rate: Step between the positions that the kernel reads.
+        padding: `"same"`, or `"valid"` where the zeros are added before.
         norm: `"batch"`, `"layer"`, `"group"`, `"rms"` or `"none"`.
         activation: Name of a Keras activation, `None` for none.
 
@@ -121,19 +118,21 @@ class DepthwiseNormAct(Block):
         *,
         rank=2,
         dilation_rate=1,
+        padding="same",
         norm="batch",
         activation="relu",
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_window(DEPTHWISE, rank, kernel_size, strides, dilation_rate)
+        check_padding(padding)
         make_norm(norm, 1)  # an unknown name is told now, the layer needs the channels
         self.norm_spec = norm
         self.input_spec = layers.InputSpec(ndim=rank + 2)
         self.conv = DEPTHWISE[rank](
             kernel_size,
             strides,
-            "same",
+            padding,
             dilation_rate=dilation_rate,
             use_bias=not has_norm(norm),
             dtype=self.dtype_policy,
@@ -162,6 +161,7 @@ class DepthwiseSeparableConv(Block):
         strides: Step of the depthwise convolution.
         rank: Number of sides, 1 or 2.
         dilation_rate: Step between the positions that the depthwise kernel reads.
+        padding: `"same"`, or `"valid"` where the zeros are added before.
         norm: Name of the normalization after each convolution.
         activation: Name of the Keras activation after each convolution.
 
@@ -179,6 +179,7 @@ class DepthwiseSeparableConv(Block):
         *,
         rank=2,
         dilation_rate=1,
+        padding="same",
         norm="batch",
         activation="relu",
         **kwargs,
@@ -190,6 +191,7 @@ class DepthwiseSeparableConv(Block):
             strides,
             rank=rank,
             dilation_rate=dilation_rate,
+            padding=padding,
             name="depthwise",
             **common,
         )
@@ -208,6 +210,15 @@ def check_window(layers_by_rank, rank, kernel_size, strides, dilation_rate):
         raise ValueError(
             "A convolution is strided or dilated, not both. "
             f"Received: strides={strides}, dilation_rate={dilation_rate}."
+        )
+
+
+def check_padding(padding, causal=False):
+    """Raise where `padding` is no word for it."""
+    if padding not in ("same", "valid", *["causal"] * causal):
+        raise ValueError(
+            '`padding` must be "same", "valid" or, in a ConvNormAct with rank=1, "causal". '
+            f"Received: padding={padding!r}."
         )
 
 

@@ -1,18 +1,17 @@
 """Blocks that are added to their input."""
 
-from keras import layers
-
-from blocks.base import Block, check_above_zero, check_positive, make_activation, register
-from blocks.channel_attention import SqueezeExcite
-from blocks.conv import ConvNormAct, DepthwiseNormAct
+from blocks.base import Block, check_positive, make_activation, register
+from blocks.channel_attention import make_squeeze
+from blocks.conv import ConvNormAct
 from blocks.scale import DropPath
+from blocks.shortcut import check_shortcut, make_shortcut
 
 
 @register
 class ResidualBlock(Block):
     """Two convolutions added to their input, then the activation.
 
-    The shortcut is the identity, or a 1x1 convolution where the shape changes.
+    The shortcut is the identity where the shape stays.
 
     Shape: `(batch, *sides, channels)` to `(batch, *sides / strides, filters)`, with `rank`
     sides, rounded up.
@@ -25,9 +24,12 @@ class ResidualBlock(Block):
         norm: Name of the normalization after each convolution.
         activation: Name of a Keras activation.
         se_ratio: Channels in the bottleneck of a `SqueezeExcite` after the convolutions, as
-            a share of `filters`; 0 for none.
+            a share of `filters`, or a dict of its arguments; 0 for none.
         drop_path: Share of the samples whose branch is left out in training.
         use_bias: Whether the convolutions add a bias; by default where there is no norm.
+        shortcut: What the shortcut is where the shape changes: `"conv_norm"` is a 1x1
+            convolution with normalization, `"conv"` one without, `"pad"` a `Subsample`, which
+            adds zeros as channels.
 
     Reference: [He et al., 2015](https://arxiv.org/abs/1512.03385), figure 5, left
 
@@ -47,10 +49,12 @@ class ResidualBlock(Block):
         se_ratio=0.0,
         drop_path=0.0,
         use_bias=None,
+        shortcut="conv_norm",
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_positive(filters=filters, strides=strides)
+        check_shortcut(shortcut)
         policy = self.dtype_policy
         common = {"rank": rank, "norm": norm, "use_bias": use_bias, "dtype": policy}
         self.conv1 = ConvNormAct(
@@ -60,10 +64,13 @@ class ResidualBlock(Block):
         self.scale = make_squeeze(se_ratio, dtype=policy)
         self.drop_path = DropPath(drop_path, dtype=policy, name="drop_path")
         self.act = make_activation(activation, dtype=policy)
-        self.filters, self.strides, self.common = filters, strides, common
+        self.filters, self.strides = filters, strides
+        self.shortcut_options = {"shortcut": shortcut, **common}
 
     def build(self, input_shape):
-        self.shortcut = make_shortcut(input_shape, self.filters, self.strides, **self.common)
+        self.shortcut = make_shortcut(
+            input_shape, self.filters, self.strides, **self.shortcut_options
+        )
         super().build(input_shape)
 
     def call(self, x):
@@ -90,7 +97,7 @@ class BottleneckBlock(Block):
         norm: Name of the normalization after each convolution.
         activation: Name of a Keras activation.
         se_ratio: Channels in the bottleneck of a `SqueezeExcite` after the convolutions, as
-            a share of `filters`; 0 for none.
+            a share of `filters`, or a dict of its arguments; 0 for none.
         drop_path: Share of the samples whose branch is left out in training.
         use_bias: Whether the convolutions add a bias; by default where there is no norm.
 
@@ -144,89 +151,3 @@ class BottleneckBlock(Block):
     def call(self, x):
         y = self.scale(self.widen(self.conv(self.narrow(x))))
         return self.act(self.shortcut(x) + self.drop_path(y))
-
-
-@register
-class InvertedResidual(Block):
-    """Widen, convolve every channel by itself, narrow without an activation (MBConv).
-
-    The input is added where the shape stays.
-
-    Shape: `(batch, height, width, channels)` to
-    `(batch, height / strides, width / strides, filters)`, rounded up.
-
-    Args:
-        filters: Number of output channels.
-        strides: Step of the depthwise convolution.
-        expansion: Channels inside, as a multiple of the input's; 6 in the paper. With 1
-            nothing is widened.
-        kernel_size: Side of the depthwise kernel, in positions.
-        norm: Name of the normalization after each convolution.
-        activation: Name of a Keras activation; `"relu6"` in the paper.
-        se_ratio: Channels in the bottleneck of a `SqueezeExcite` after the depthwise
-            convolution, as a share of its channels; 0 for none.
-        drop_path: Share of the samples whose branch is left out in training, where there is
-            an input to add.
-
-    Reference: [Sandler et al., 2018](https://arxiv.org/abs/1801.04381)
-
-    >>> InvertedResidual(8, strides=2)(np.ones((1, 32, 32, 3))).shape
-    (1, 16, 16, 8)
-    """
-
-    def __init__(
-        self,
-        filters,
-        strides=1,
-        *,
-        expansion=6,
-        kernel_size=3,
-        norm="batch",
-        activation="relu6",
-        se_ratio=0.0,
-        drop_path=0.0,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        check_positive(filters=filters, strides=strides)
-        check_above_zero(expansion=expansion)
-        if expansion < 1:
-            raise ValueError(f"`expansion` must be at least 1. Received: expansion={expansion!r}.")
-        policy = self.dtype_policy
-        common = {"norm": norm, "dtype": policy}
-        self.depthwise = DepthwiseNormAct(
-            kernel_size, strides, activation=activation, name="depthwise", **common
-        )
-        self.scale = make_squeeze(se_ratio, dtype=policy)
-        self.project = ConvNormAct(filters, 1, activation=None, name="project", **common)
-        self.drop_path = DropPath(drop_path, dtype=policy, name="drop_path")
-        self.filters, self.strides, self.expansion = filters, strides, expansion
-        self.common = {**common, "activation": activation}
-
-    def build(self, input_shape):
-        channels, policy = input_shape[-1], self.dtype_policy
-        self.adds_input = self.strides == 1 and channels == self.filters
-        self.expand = (
-            layers.Identity(dtype=policy, name="expand")
-            if self.expansion == 1
-            else ConvNormAct(round(channels * self.expansion), 1, name="expand", **self.common)
-        )
-        super().build(input_shape)
-
-    def call(self, x):
-        y = self.project(self.scale(self.depthwise(self.expand(x))))
-        return x + self.drop_path(y) if self.adds_input else y
-
-
-def make_squeeze(ratio, **kwargs):
-    """Return a `SqueezeExcite` of `ratio`, or nothing at all where it is 0."""
-    if ratio == 0:
-        return layers.Identity(name="scale", **kwargs)
-    return SqueezeExcite(ratio, name="scale", **kwargs)
-
-
-def make_shortcut(input_shape, filters, strides, *, dtype, **conv):
-    """Return the identity, or a 1x1 convolution where the shape changes."""
-    if strides == 1 and input_shape[-1] == filters:
-        return layers.Identity(dtype=dtype, name="shortcut")
-    return ConvNormAct(filters, 1, strides, activation=None, dtype=dtype, name="shortcut", **conv)

@@ -3,14 +3,19 @@
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
 
 import heads
 from backbones import pyramid
+from backbones.weights import leaves_of
+from blocks import ConvNormAct
 from export import products
 from export.macs import rows_of
+
+GAIN = 1.4  # of a kernel's variance: between what linear blocks and what ReLUs keep alive
 
 
 @dataclass
@@ -31,7 +36,10 @@ class Network:
         paper_macs: The paper's multiply-adds, or the source's where the paper rounds.
         trained: Whether `paper_params` are the trainable ones, PyTorch's way of counting.
         preprocesses: Whether the twin's first layers are its preprocessing.
+        adds_layers: Whether the twin computes something else with published weights.
         head: Function from `classes` to the head that makes the paper's network whole.
+        hidden: Arguments of the `ConvNormAct` that the paper's classifier has behind the
+            pooling; `None` for none.
     """
 
     name: str
@@ -47,26 +55,51 @@ class Network:
     paper_macs: float | None = None
     trained: bool = True
     preprocesses: bool = False
+    adds_layers: bool = False
     head: callable = heads.ClassificationHead
+    hidden: dict | None = None
 
     def ours(self, side=None, **kwargs):
         side = side or self.side
         return self.make((side, side, self.channels), **self.args, **kwargs)
 
     def theirs(self, side=None):
-        """Return the twin without its top, its weights and statistics away from their start."""
-        side = side or self.side
-        make = getattr(keras.applications, self.twin)
-        twin = make(include_top=False, weights=None, input_shape=(side, side, 3), **self.twin_args)
+        """Return the twin without its top, no weight at its start.
+
+        Kernels keep the size of what passes: what is deep neither dies out nor overflows, and a
+        lost statistic shows.
+        """
+        twin = self._made(side or self.side)
         rng = np.random.default_rng(0)
-        for w in twin.weights:  # statistics away from 0 and 1, so that a lost one shows
-            if w.dtype == "float32":
-                w.assign(w + 0.1 * rng.uniform(size=w.shape))
+        for _, leaf in leaves_of(twin):
+            for w in leaf.weights:
+                if len(w.shape) > 1:
+                    depthwise = isinstance(leaf, keras.layers.DepthwiseConv2D)
+                    fan_in = np.prod(w.shape[: -1 - depthwise])
+                    w.assign(rng.normal(0, np.sqrt(GAIN / fan_in), w.shape))
+                elif w.dtype == "float32":
+                    w.assign(w + rng.uniform(-0.2, 0.2, w.shape))
         return twin
+
+    def fetched(self, side, path):
+        """Return the twin as `weights="imagenet"` makes it, the download being a file here."""
+        with mock.patch("keras.src.utils.file_utils.get_file", lambda *_, **__: str(path)):
+            return self._made(side, "imagenet")
+
+    def _made(self, side, weights=None):
+        make = getattr(keras.applications, self.twin)
+        return make(
+            include_top=False, weights=weights, input_shape=(side, side, 3), **self.twin_args
+        )
 
     def whole(self):
         """Return the paper's network: ours with its classifier."""
-        return heads.attach(self.ours(), self.head(self.classes))
+        backbone = self.ours()
+        if self.hidden:
+            x = keras.layers.GlobalAveragePooling2D(keepdims=True)(backbone.output["P5"])
+            x = ConvNormAct(kernel_size=1, **self.hidden)(x)
+            backbone = keras.Model(backbone.input, x)
+        return heads.attach(backbone, self.head(self.classes))
 
     def pixels(self, twin, images):
         """Return images from 0 to 255 as the twin takes them."""
@@ -74,6 +107,11 @@ class Network:
             return images
         module = sys.modules[getattr(keras.applications, self.twin).__module__]
         return module.preprocess_input(images.copy())
+
+
+def images(side):
+    """Return two images of noise, from 0 to 255."""
+    return np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype("float32")
 
 
 def publish(model, path):
@@ -110,10 +148,12 @@ def compare(network, side, folder):
     twin = network.theirs(side)
     path = Path(folder) / f"{network.name}.h5"
     publish(twin, path)
+    if network.adds_layers:
+        twin = network.fetched(side, path)
     ours = network.ours(side, weights=path)
-    images = np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype("float32")
-    expected = pyramid(twin, list(ours.output)).predict(network.pixels(twin, images), verbose=0)
-    actual = ours.predict(images, verbose=0)
+    x = images(side)
+    expected = pyramid(twin, list(ours.output)).predict(network.pixels(twin, x), verbose=0)
+    actual = ours.predict(x, verbose=0)
     differences = {
         level: float(np.abs(actual[level] - expected[level]).max() / np.abs(expected[level]).max())
         for level in ours.output

@@ -9,13 +9,13 @@ CASES = [
         {"ratio": 0.5},
         (2, 5, 6, 8),
         (2, 5, 6, 8),
-        [{"ratio": 0.0}, {"ratio": "x"}, {"gate": "nonsense"}],
+        [{"ratio": 0.0}, {"ratio": "x"}, {"gate": "nonsense"}, {"divisor": 0}],
         [(2, 8)],
     ),
     Case(
         blocks.SqueezeExcite,
-        {"ratio": 0.5, "activation": "silu", "gate": "hard_sigmoid"},
-        (2, 5, 8),
-        (2, 5, 8),
+        {"ratio": 0.5, "activation": "silu", "gate": "hard_sigmoid", "divisor": 8},
+        (2, 5, 40),
+        (2, 5, 40),
     ),
 ]

@@ -49,7 +49,13 @@ CASES = [
         {"kernel_size": 5, "strides": 2},
         (2, 7, 9, 4),
         (2, 4, 5, 4),
-        [{"rank": 3}, {"norm": "nonsense"}, {"kernel_size": 0}, {"strides": 2, "dilation_rate": 2}],
+        [
+            {"rank": 3},
+            {"norm": "nonsense"},
+            {"kernel_size": 0},
+            {"strides": 2, "dilation_rate": 2},
+            {"padding": "causal"},
+        ],
         [(2, 7, 4)],
     ),
     Case(
@@ -65,5 +71,11 @@ CASES = [
         {"filters": 6, "rank": 1, "dilation_rate": 2, "norm": "none", "activation": "gelu"},
         (2, 9, 4),
         (2, 9, 6),
+    ),
+    Case(
+        blocks.DepthwiseSeparableConv,
+        {"filters": 6, "padding": "valid"},
+        (2, 7, 9, 4),
+        (2, 5, 7, 6),
     ),
 ]

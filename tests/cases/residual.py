@@ -32,18 +32,4 @@ CASES = [
         [(2, 8, 4)],
     ),
     Case(blocks.BottleneckBlock, {"filters": 8, "groups": 2}, (2, 7, 8, 8), (2, 7, 8, 8)),
-    Case(
-        blocks.InvertedResidual,
-        {"filters": 4, "se_ratio": 0.25, "drop_path": 0.2},
-        (2, 7, 8, 4),
-        (2, 7, 8, 4),
-        [{"filters": 4, "expansion": 0.5}, {"filters": 4, "drop_path": -0.1}],
-        [(2, 8, 4)],
-    ),
-    Case(
-        blocks.InvertedResidual,
-        {"filters": 6, "strides": 2, "expansion": 1, "kernel_size": 5},
-        (2, 7, 8, 4),
-        (2, 4, 4, 6),
-    ),
 ]
