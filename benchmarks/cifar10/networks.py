@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+import backbones
 import heads
 from blocks import ConvNormAct, ResidualBlock
 
@@ -19,15 +20,7 @@ def classifier(backbone):
 
 def resnet8():
     """MLPerf Tiny's ResNet-8, 78,666 parameters."""
-    image = keras.Input(SHAPE)
-    x = ConvNormAct(16, use_bias=True, name="stem")(image)
-    for filters, strides in ((16, 1), (32, 2), (64, 2)):
-        y = ConvNormAct(filters, strides=strides, use_bias=True)(x)
-        y = ConvNormAct(filters, use_bias=True, activation=None)(y)
-        if strides > 1:
-            x = layers.Conv2D(filters, 1, strides)(x)
-        x = layers.ReLU()(layers.Add()([x, y]))
-    return classifier(keras.Model(image, x))
+    return classifier(backbones.resnet(SHAPE, depth=8))
 
 
 def residual(widths, depths):
