@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from export import samples as data
 from export import schema, signature
 from export.bundle import Bundle, versions
+from export.compact import compact as compacted
 from export.convert import convert
 from export.files import aside, target, write_json
 from export.measure import add_runtime, facts_of_model
@@ -24,6 +25,7 @@ def to_tflite(
     input_shape=None,
     tolerance=None,
     measure=True,
+    compact=False,
 ):
     """Write a model as a `.tflite` file that is proven to answer as Keras does.
 
@@ -50,6 +52,8 @@ def to_tflite(
         tolerance: A number in place of the first bound of the precision in `parity.TOLERANCES`
             (relative error; dB for dynamic and int8), or a dict of bounds.
         measure: Whether to measure model and file, which takes some seconds.
+        compact: Whether to leave out the names of inner tensors, which only viewers and profilers
+            show, and to store equal constants once: about a tenth of a file below 100 kB.
 
     Returns:
         A `Bundle`, which prints as a small table.
@@ -79,6 +83,7 @@ def to_tflite(
         known = inputs or calibration or data.random(model, tensors)
         model = in_float32(model, known)
         content = convert(model, precision, calibration, input_shape)
+        content = compacted(content) if compact else content
         part.write_bytes(content)
         parity = checked(model, part, known, precision, tolerance, scores)
         facts = schema.read(part)

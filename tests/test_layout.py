@@ -25,7 +25,7 @@ LIBRARIES = {
 }
 INSIDE_FUNCTIONS = {
     "heads": {"tensorflow", "jax", "sklearn"},
-    "export": {"tensorflow", "ai_edge_litert", "matplotlib"},
+    "export": {"tensorflow", "ai_edge_litert", "flatbuffers", "matplotlib"},
     "tuning": {"tensorflow", "matplotlib"},
 }
 # Run by path in a process of their own, where nothing else is imported.

@@ -1,0 +1,80 @@
+"""CIFAR-10 under `KERAS_BLOCKS_DATA`, split for choices, and its augmented batches."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from export.files import aside
+
+VALIDATION = 5000
+SPLIT_SEED = 0
+BORDER = 4
+
+
+def read(cache="runs/cifar10.npz"):
+    """Return the arrays of the data set; the decoded images are kept in `cache`."""
+    cache = Path(cache)
+    if not cache.exists():
+        folder = os.environ.get("KERAS_BLOCKS_DATA")
+        if not folder or not Path(folder, "cifar10").is_dir():
+            raise SystemExit(
+                "KERAS_BLOCKS_DATA must name a folder that holds cifar10 (benchmarks/README.md "
+                f"says how to make it). Received: {folder!r}."
+            )
+        spec = importlib.util.spec_from_file_location("load", Path(folder, "load.py"))
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        with aside(cache) as (part,), open(part, "wb") as file:
+            np.savez(file, **module.load("cifar10"))
+    with np.load(cache) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def split(arrays, validation=VALIDATION):
+    """Return `(images, labels)` of training and of validation, both of the training split."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(arrays["train"]))
+    labels = arrays["train_labels"].astype("int32")
+    return [
+        (arrays["train"][part], labels[part]) for part in (order[validation:], order[:validation])
+    ]
+
+
+def test_split(arrays):
+    """Return `(images, labels)` of the test split, for the last figure of a model."""
+    return arrays["test"], arrays["test_labels"].astype("int32")
+
+
+class Batches(keras.utils.PyDataset):
+    """Shuffled batches of an epoch: crops out of a reflected border, half of them mirrored.
+
+    Everything random follows from the seed, the epoch and the batch, so that an epoch is the same
+    whenever it is trained. What is left over when the images are divided is not used.
+    """
+
+    def __init__(self, images, labels, *, seed, epoch, batch=128):
+        super().__init__()
+        self.images, self.labels, self.key, self.batch = images, labels, (seed, epoch), batch
+        self.order = np.random.default_rng(self.key).permutation(len(images))
+
+    def __len__(self):
+        return len(self.images) // self.batch
+
+    def __getitem__(self, index):
+        rows = self.order[index * self.batch : (index + 1) * self.batch]
+        rng = np.random.default_rng((*self.key, index))
+        return crops(self.images[rows], rng), self.labels[rows]
+
+
+def crops(images, rng):
+    """Return images moved by up to `BORDER` pixels, and mirrored or not."""
+    count, side = images.shape[:2]
+    border = (BORDER, BORDER)
+    padded = np.pad(images, ((0, 0), border, border, (0, 0)), mode="reflect")
+    top, left = rng.integers(0, 2 * BORDER + 1, (2, count, 1))
+    mirrored = rng.random((count, 1)) < 0.5
+    places = np.arange(side)
+    rows, columns = top + places, left + np.where(mirrored, places[::-1], places)
+    return padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
