@@ -37,8 +37,8 @@ def mobilefacenet(
             depthwise pooling needs to know them.
         alpha: Width factor: the channels of every layer are multiplied by it and rounded to
             a multiple of 8.
-        activation: Name of a Keras activation, or `"prelu"`, the paper's. int8 files are faster
-            with `"relu"`.
+        activation: Name of a Keras activation, or `"prelu"`, the paper's. LiteRT has no fast int8
+            PRELU: for int8 files take `"relu"` or `"relu6"`.
         weights: `None`, or the path of a file; none were published by the authors.
         include_preprocessing: Whether the first layer brings pixels from 0 to 255 to about -1 to
             1, less 127.5 and divided by 128; by default where the weights were trained so.

@@ -34,7 +34,7 @@ class ConvNormAct(Block):
         dilation_rate: Step between the positions that the kernel reads.
         padding: `"same"`, `"valid"` or, with `rank=1`, `"causal"`.
         norm: `"batch"`, `"layer"`, `"group"`, `"rms"` or `"none"`.
-        activation: Name of a Keras activation, `None` for none.
+        activation: Name of a Keras activation, `"prelu"`, or `None` for none.
         use_bias: Whether the convolution adds a bias; by default where there is no norm.
 
     Raises:
@@ -103,7 +103,7 @@ class DepthwiseNormAct(Block):
         dilation_rate: Step between the positions that the kernel reads.
         padding: `"same"`, or `"valid"` where the zeros are added before.
         norm: `"batch"`, `"layer"`, `"group"`, `"rms"` or `"none"`.
-        activation: Name of a Keras activation, `None` for none.
+        activation: Name of a Keras activation, `"prelu"`, or `None` for none.
 
     Raises:
         ValueError: If `rank` is not 1, 2 or 3, or a dilated convolution is also strided.

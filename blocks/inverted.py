@@ -26,7 +26,7 @@ class InvertedResidual(Block):
         kernel_size: Side of the depthwise kernel, in positions.
         rank: Number of sides, 1 or 2.
         norm: Name of the normalization after each convolution.
-        activation: Name of a Keras activation; `"relu6"` in the paper.
+        activation: Name of a Keras activation, or `"prelu"`; `"relu6"` in the paper.
         se_ratio: Channels in the bottleneck of a `SqueezeExcite` after the depthwise
             convolution, as a share of its channels, or a dict of its arguments; 0 for none.
         divisor: The channels inside are rounded to a multiple of it; 8 in MobileNetV3.

@@ -1,6 +1,6 @@
 """Are these two of one kind? Embeddings for classes that nobody trained on, as for faces.
 
-python -m examples.verify_digits          scikit-learn's digits, under two minutes
+python -m examples.verify_digits          scikit-learn's digits, some minutes
 
 Trained on the digits 0 to 6; 7, 8 and 9 are strangers: their pairs are told apart by the cosine of
 two embeddings alone. --out: folder of the results; --epochs, --seed, --verbose: as of Keras's fit.
