@@ -90,16 +90,21 @@ class ChannelSpatialAttention(Block):
         self.peak = PEAKS[rank](keepdims=True, dtype=policy, name="peak")
         self.reduce = layers.Dense(inner, dtype=policy, name="reduce")
         self.expand = layers.Dense(channels, dtype=policy, name="expand")
-        self.position = CONVS[rank](
-            1, self.kernel_size, padding="same", use_bias=False, dtype=policy, name="position"
+        # One convolution of both side by side, as two: int8 files compute the maximum wrongly
+        # where its result must share its scale with another tensor.
+        self.position_mean, self.position_peak = (
+            CONVS[rank](
+                1, self.kernel_size, padding="same", use_bias=False, dtype=policy, name=name
+            )
+            for name in ("position_mean", "position_peak")
         )
         super().build(input_shape)
 
     def call(self, x):
         mean, peak = (self.expand(self.act(self.reduce(p(x)))) for p in (self.mean, self.peak))
         x = x * ops.sigmoid(mean + peak)
-        read = [ops.mean(x, axis=-1, keepdims=True), ops.max(x, axis=-1, keepdims=True)]
-        return x * ops.sigmoid(self.position(ops.concatenate(read, axis=-1)))
+        mean = self.position_mean(ops.mean(x, axis=-1, keepdims=True))
+        return x * ops.sigmoid(mean + self.position_peak(ops.max(x, axis=-1, keepdims=True)))
 
 
 @register

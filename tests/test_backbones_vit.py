@@ -30,22 +30,27 @@ def shaken(model):
     return model
 
 
-# With 1,000 classes at 224 x 224. Multiply-adds are those of the convolution, the dense layers
-# and both products of attention.
+def multiply_adds(width, depth=12, tokens=197, patch=16 * 16 * 3, classes=1000):
+    """Return those of the projections, the dense layers and both products of attention."""
+    block = 12 * width**2 * tokens + 2 * tokens**2 * width
+    return patch * width * (tokens - 1) + depth * block + width * classes
+
+
 @pytest.mark.parametrize(
-    ("name", "params", "macs"),
+    ("name", "width", "params"),
     [
-        ("ViT-Ti/16", 5_717_416, 1_258_308_672),
-        ("ViT-S/16", 22_050_664, 4_608_338_304),
-        ("ViT-B/16", 86_567_656, 17_563_828_224),
+        ("ViT-Ti/16", 192, 5_717_416),
+        ("ViT-S/16", 384, 22_050_664),
+        ("ViT-B/16", 768, 86_567_656),
     ],
 )
-def test_parameters_and_multiply_adds_of_the_paper(name, params, macs):
+def test_parameters_and_multiply_adds_of_the_paper(name, width, params):
     (network,) = [each for each in NETWORKS if each.name == name]
     found = facts(network.whole())
-    assert (found.params, found.trained, found.macs) == (params, params, macs)
+    assert (found.params, found.trained) == (params, params)
+    assert found.macs == multiply_adds(width)
     assert found.params == network.paper_params
-    assert found.macs == pytest.approx(network.paper_macs, rel=0.002)
+    assert found.macs == pytest.approx(network.paper_macs, rel=0.006)  # it rounds
 
 
 def copy_from_hub(model, hub):

@@ -39,7 +39,9 @@ def test_channel_spatial_attention(rank):
     assert layer.reduce.units == 4
     y = x * ref.sigmoid(shared(x.mean(sides, keepdims=True)) + shared(x.max(sides, keepdims=True)))
     read = np.stack([y.mean(-1), y.max(-1)], axis=-1)
-    assert_equal(layer, x, y * ref.sigmoid(ref.convolve(read, layer.position.kernel)))
+    kernels = [layer.position_mean.kernel, layer.position_peak.kernel]
+    kernel = np.concatenate([ref.array(k) for k in kernels], axis=-2)
+    assert_equal(layer, x, y * ref.sigmoid(ref.convolve(read, kernel)))
 
 
 def hard_swish(x):
