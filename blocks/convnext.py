@@ -66,7 +66,7 @@ class ConvNeXtBlock(Block):
 
     Args:
         kernel_size: Side of the depthwise kernel, in positions; 7 in the paper.
-        rank: Number of sides, 1 or 2.
+        rank: Number of sides: 1, 2 or 3.
         expansion: Channels inside, as a multiple of the input's.
         activation: Name of the Keras activation of what is wide.
         response_norm: Whether a `GlobalResponseNorm` stands behind the activation, as in the

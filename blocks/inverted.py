@@ -24,7 +24,7 @@ class InvertedResidual(Block):
         expansion: Channels inside, as a multiple of the input's; 6 in the paper. With 1
             nothing is widened.
         kernel_size: Side of the depthwise kernel, in positions.
-        rank: Number of sides, 1 or 2.
+        rank: Number of sides: 1, 2 or 3.
         norm: Name of the normalization after each convolution.
         activation: Name of a Keras activation, or `"prelu"`; `"relu6"` in the paper.
         se_ratio: Channels in the bottleneck of a `SqueezeExcite` after the depthwise

@@ -27,7 +27,7 @@ class UniversalInvertedBottleneck(Block):
         kernel_size: Side of the depthwise kernel between widening and narrowing, in
             positions; `None` for none.
         start_kernel_size: Side of the depthwise kernel before, in positions; `None` for none.
-        rank: Number of sides, 1 or 2.
+        rank: Number of sides: 1, 2 or 3.
         norm: Name of the normalization after each convolution.
         activation: Name of the Keras activation of what is wide.
         divisor: The channels inside are rounded to a multiple of it; 8 in the authors' code.

@@ -101,7 +101,9 @@ CASES = [
         (2, 7, 4),
         (2, 3, 2),
     ),
-    Case(blocks.TransitionBlock, {"rank": 3, "norm": "layer"}, (2, 4, 5, 6, 4), (2, 2, 2, 3, 2)),
+    Case(
+        blocks.TransitionBlock, {"rank": 3, "activation": "silu"}, (2, 4, 5, 6, 4), (2, 2, 2, 3, 2)
+    ),
     Case(
         blocks.InceptionBlock,
         {"branches": BRANCHES},

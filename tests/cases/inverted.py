@@ -12,7 +12,7 @@ CASES = [
         [
             {"filters": 4, "expansion": 0.5},
             {"filters": 4, "drop_path": -0.1},
-            {"filters": 4, "rank": 3},
+            {"filters": 4, "rank": 4},
             {"filters": 4, "divisor": 0},
             {"filters": 4, "se_ratio": {"ratio": 0.25, "rate": 1}},
         ],
@@ -81,7 +81,7 @@ CASES = [
             {"filters": 4, "expansion": 0.5},
             {"filters": 4, "kernel_size": 0},
             {"filters": 4, "kernel_size": None, "activation": "nonsense"},
-            {"filters": 4, "rank": 3},
+            {"filters": 4, "rank": 4},
         ],
         [(2, 8, 4)],
     ),
@@ -119,7 +119,7 @@ CASES = [
         (2, 7, 8, 4),
         (2, 7, 8, 4),
         [
-            {"rank": 3},
+            {"rank": 4},
             {"activation": "nonsense"},
             {"layer_scale": -1.0},
             {"kernel_size": 0},
@@ -139,4 +139,17 @@ CASES = [
         (2, 9, 4),
         (2, 9, 4),
     ),
+    Case(
+        blocks.InvertedResidual,
+        {"filters": 4, "rank": 3, "expansion": 2, "activation": "silu"},
+        (2, 4, 5, 4, 4),
+        (2, 4, 5, 4, 4),
+    ),
+    Case(
+        blocks.UniversalInvertedBottleneck,
+        {"filters": 6, "rank": 3, "strides": 2, "expansion": 2},
+        (2, 4, 5, 4, 4),
+        (2, 2, 3, 2, 6),
+    ),
+    Case(blocks.ConvNeXtBlock, {"rank": 3, "kernel_size": 3}, (2, 4, 5, 4, 8), (2, 4, 5, 4, 8)),
 ]
