@@ -65,7 +65,7 @@ def augmentation(
     `keras.utils.to_categorical`.
 
     It works on every backend. Equal seeds give equal batches, unless `map` runs in parallel.
-    RandAugment computes all its changes to keep two, which costs ten times all the rest.
+    RandAugment computes all its changes to keep two, which costs several times all the rest.
 
     Args:
         strength: `"none"`, `"light"`, `"medium"` or `"strong"`: a row of
