@@ -1,12 +1,9 @@
-"""What the networks share: their input, and channels that hardware likes."""
+"""What the networks share: their input, and the names of their blocks."""
 
 import keras
 
 from backbones.preprocessing import preprocessed
 from backbones.weights import check_weights, wants_preprocessing
-from blocks.channels import round_channels
-
-__all__ = ["image_input", "network_input", "round_channels"]
 
 
 def network_input(input_shape, mode, *, stride, twin, weights, include_preprocessing):
@@ -60,3 +57,13 @@ def image_input(input_shape, least=1):
             "keras.config.image_data_format() == 'channels_first'. Set it to 'channels_last'."
         )
     return keras.Input(shape, name="image")
+
+
+def stage_and_block(place):
+    """Return the numbers in the name of a block.
+
+    >>> stage_and_block("stage2_block0")
+    (2, 0)
+    """
+    stage, block = place.removeprefix("stage").split("_block")
+    return int(stage), int(block)

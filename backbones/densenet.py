@@ -6,6 +6,7 @@ from keras import layers
 from backbones.common import network_input
 from backbones.weights import filled
 from blocks import ConvNormAct, DenseBlock, TransitionBlock
+from blocks.base import check_positive
 
 # Layers of every dense block: table 1 of the paper.
 DEPTHS = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32)}
@@ -59,11 +60,7 @@ def densenet(
     """
     if depth not in DEPTHS:
         raise ValueError(f"`depth` must be one of {sorted(DEPTHS)}. Received: depth={depth!r}.")
-    if not isinstance(growth_rate, int) or growth_rate < 1:
-        raise ValueError(
-            "`growth_rate` must be a whole number above zero. "
-            f"Received: growth_rate={growth_rate!r}."
-        )
+    check_positive(growth_rate=growth_rate)
     twin = TWINS[depth] if growth_rate == 32 else None
     image, x = network_input(
         input_shape,

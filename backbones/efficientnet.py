@@ -4,10 +4,11 @@ import math
 
 import keras
 
-from backbones.common import network_input, round_channels
+from backbones.common import network_input, stage_and_block
 from backbones.preprocessing import divide_again, standardized
 from backbones.weights import filled, is_published
 from blocks import ConvNormAct, InvertedResidual
+from blocks.channels import round_channels
 
 # Kernel, depth, filters, expansion and first stride of every stage: table 1 of the paper.
 STAGES = (
@@ -142,10 +143,10 @@ def efficientnet(
     return model
 
 
-def twin_layer(path):
+def twin_layer(path, parts=PARTS):
     """Return the name in `keras.applications.EfficientNetB0` and the larger ones of our layer."""
-    if path in PARTS:
-        return PARTS[path]
+    if path in parts:
+        return parts[path]
     place, part = path.split(".", 1)
-    stage, block = (int(x.lstrip("stageblock")) for x in place.split("_"))
-    return f"block{stage + 1}{chr(ord('a') + block)}_{PARTS[part]}"
+    stage, block = stage_and_block(place)
+    return f"block{stage + 1}{chr(ord('a') + block)}_{parts[part]}"

@@ -5,6 +5,8 @@ import math
 import keras
 
 from backbones.common import network_input
+from backbones.efficientnet import PARTS as FIRST_PARTS
+from backbones.efficientnet import twin_layer as first_twin_layer
 from backbones.weights import filled
 from blocks import ConvNormAct, FusedInvertedResidual, InvertedResidual
 
@@ -48,20 +50,7 @@ VARIANTS = {
     "m": (MEDIUM, 24, 1.0, 1.0, "128"),
     "l": (LARGE, 32, 1.0, 1.0, "128"),
 }
-PARTS = {  # in keras.applications
-    "stem.conv": "stem_conv",
-    "stem.norm": "stem_bn",
-    "last.conv": "top_conv",
-    "last.norm": "top_bn",
-    "expand.conv": "expand_conv",
-    "expand.norm": "expand_bn",
-    "depthwise.conv": "dwconv2",
-    "depthwise.norm": "bn",
-    "scale.reduce": "se_reduce",
-    "scale.expand": "se_expand",
-    "project.conv": "project_conv",
-    "project.norm": "project_bn",
-}
+PARTS = {**FIRST_PARTS, "depthwise.conv": "dwconv2"}  # in keras.applications
 
 
 def efficientnet_v2(
@@ -153,8 +142,4 @@ def _rounded(channels):
 
 def twin_layer(path):
     """Return the name in `keras.applications.EfficientNetV2B0` and the others of our layer."""
-    if path in PARTS:
-        return PARTS[path]
-    place, part = path.split(".", 1)
-    stage, block = (int(x.lstrip("stageblock")) for x in place.split("_"))
-    return f"block{stage + 1}{chr(ord('a') + block)}_{PARTS[part]}"
+    return first_twin_layer(path, PARTS)

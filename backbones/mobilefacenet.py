@@ -2,9 +2,10 @@
 
 import keras
 
-from backbones.common import network_input, round_channels
+from backbones.common import network_input
 from backbones.weights import filled
 from blocks import ConvNormAct, DepthwiseNormAct, InvertedResidual
+from blocks.channels import round_channels
 
 # Expansion, filters, depth and first stride of every stage: table 1 of the paper.
 STAGES = (

@@ -5,7 +5,7 @@ import functools
 import keras
 from keras import layers
 
-from backbones.common import network_input
+from backbones.common import network_input, stage_and_block
 from backbones.weights import filled
 from blocks import ConvNormAct, DepthwiseSeparableConv
 
@@ -84,6 +84,6 @@ def twin_layer(path):
     end = "_bn" if parts[-1] == "norm" else ""
     if place == "stem":
         return f"conv1{end}"
-    stage, block = (int(x.lstrip("stageblock")) for x in place.split("_"))
+    stage, block = stage_and_block(place)
     number = sum(depth for _, depth, _ in STAGES[:stage]) + block + 1
     return f"conv_{'dw' if parts[0] == 'depthwise' else 'pw'}_{number}{end}"

@@ -4,9 +4,10 @@ import functools
 
 import keras
 
-from backbones.common import network_input, round_channels
+from backbones.common import network_input, stage_and_block
 from backbones.weights import filled
 from blocks import ConvNormAct, InvertedResidual
+from blocks.channels import round_channels
 
 # Expansion, filters, depth and first stride of every stage: table 2 of the paper.
 STAGES = (
@@ -93,7 +94,7 @@ def twin_layer(path):
     place, *parts = path.split(".")
     if place in ENDS:
         return ENDS[place][parts == ["norm"]]
-    stage, block = (int(x.lstrip("stageblock")) for x in place.split("_"))
+    stage, block = stage_and_block(place)
     number = sum(depth for _, _, depth, _ in STAGES[:stage]) + block
     prefix = f"block_{number}_" if number else "expanded_conv_"
     return f"{prefix}{parts[0]}{'_BN' if parts[1] == 'norm' else ''}"

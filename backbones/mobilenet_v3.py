@@ -4,9 +4,10 @@ import functools
 
 import keras
 
-from backbones.common import network_input, round_channels
+from backbones.common import network_input
 from backbones.weights import filled
 from blocks import ConvNormAct, InvertedResidual
+from blocks.channels import round_channels
 
 # Expansion, filters, kernel, stride, whether it squeezes, whether its activation is hard-swish
 # (else ReLU) of every block: tables 1 and 2 of the paper.

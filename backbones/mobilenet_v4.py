@@ -2,9 +2,10 @@
 
 import keras
 
-from backbones.common import network_input, round_channels
+from backbones.common import network_input
 from backbones.weights import filled
 from blocks import ConvNormAct, FusedInvertedResidual, UniversalInvertedBottleneck
+from blocks.channels import round_channels
 
 # What a stage repeats, of tables 11 to 13 of the paper, as (how often, kernel before, kernel
 # between, expansion, filters): `None` is no kernel; the first strides.

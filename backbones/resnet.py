@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from backbones.common import network_input
+from backbones.common import network_input, stage_and_block
 from backbones.weights import filled
 from blocks import BottleneckBlock, ConvNormAct, ResidualBlock
 
@@ -117,6 +117,6 @@ def twin_layer(path):
     kind = "bn" if parts[-1] == "norm" else "conv"
     if place == "stem":
         return f"conv1_{kind}"
-    stage, block = (int(x.lstrip("stageblock")) for x in place.split("_"))
+    stage, block = stage_and_block(place)
     number = ("shortcut", "narrow", "conv", "widen").index(parts[0])
     return f"conv{stage + 2}_block{block + 1}_{number}_{kind}"

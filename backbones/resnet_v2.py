@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from backbones.common import network_input
+from backbones.common import network_input, stage_and_block
 from backbones.weights import filled
 from blocks import PreActivationBlock
 
@@ -88,6 +88,6 @@ def twin_layer(path):
     place, *parts = path.split(".")
     if not parts:
         return {"stem": "conv1_conv", "last_norm": "post_bn"}[place]
-    stage, block = (int(x.lstrip("stageblock")) for x in place.split("_"))
+    stage, block = stage_and_block(place)
     kind = "bn" if parts[-1] == "norm" else "conv"
     return f"conv{stage + 2}_block{block + 1}_{PARTS[parts[0]]}_{kind}"

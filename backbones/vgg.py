@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from backbones.common import network_input
+from backbones.common import network_input, stage_and_block
 from backbones.weights import filled
 from blocks import ConvNormAct
 
@@ -83,5 +83,5 @@ def vgg(
 
 def twin_layer(path):
     """Return the name in `keras.applications.VGG16` and `VGG19` of our layer."""
-    stage, block = (int(x.lstrip("stageblock")) for x in path.split(".")[0].split("_"))
+    stage, block = stage_and_block(path.split(".")[0])
     return f"block{stage + 1}_conv{block + 1}"

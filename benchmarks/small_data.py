@@ -8,16 +8,15 @@ final network. Each seed's result is kept in runs/, and a second call goes on wh
 """
 
 import argparse
-import importlib.util
 import json
 import os
-import platform
 import statistics
 import sys
 import time
-from datetime import date
-from importlib import metadata
 from pathlib import Path
+
+from benchmarks.data import load
+from benchmarks.timing import made
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -59,16 +58,7 @@ SETS = {
 
 def read(name):
     """Return training images and labels, then test images and labels."""
-    folder = os.environ.get("KERAS_BLOCKS_DATA")
-    if not folder or not Path(folder, "load.py").exists():
-        raise SystemExit(
-            "This benchmark needs its data: set KERAS_BLOCKS_DATA to the folder that "
-            f"benchmarks/README.md describes. Received: KERAS_BLOCKS_DATA={folder!r}."
-        )
-    spec = importlib.util.spec_from_file_location("load", Path(folder, "load.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found = module.load(name)
+    found = load(name)
     if name == "cifar10":
         return tuple(found[x] for x in ("train", "train_labels", "test", "test_labels"))
     images, labels, test = (found[x] for x in ("images", "labels", "is_test"))
@@ -188,12 +178,7 @@ def main(args):
                 partial.replace(place)
             runs[f"seed {seed}"] = kept[key]
         report[name] = {"settings": settings, **runs, **summary(runs)}
-    packages = ("keras", "tensorflow", "numpy")
-    report["made"] = {
-        "date": str(date.today()),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
-        **{name: metadata.version(name) for name in packages},
-    }
+    report["made"] = made()
     print(json.dumps(report, indent=1))
 
 

@@ -4,6 +4,7 @@ from keras import layers, ops
 
 from blocks.base import Block, PlainArguments, check_positive, check_rate, register
 from blocks.conv import ConvNormAct, DepthwiseSeparableConv
+from blocks.embedding import between
 
 
 @register
@@ -165,16 +166,8 @@ class ResizeTo(PlainArguments, layers.Layer):
         if None not in other.shape[1:3]:
             return ops.cast(ops.image.resize(x, other.shape[1:3], "bilinear"), x.dtype)
         sides = zip(ops.shape(x)[1:3], ops.shape(other)[1:3])  # `resize` takes no open sides
-        rows, columns = (self.shares(have, side, x.dtype) for have, side in sides)
+        rows, columns = (ops.cast(between(side, have), x.dtype) for have, side in sides)
         return ops.einsum("wj,bhjc->bhwc", columns, ops.einsum("hi,bijc->bhjc", rows, x))
-
-    def shares(self, have, side, dtype):
-        """Return what every position gives to every new one, between the middles of both."""
-        scale = ops.cast(have, "float32") / ops.cast(side, "float32")
-        place = (ops.cast(ops.arange(side), "float32") + 0.5) * scale - 0.5
-        place = ops.clip(place, 0, ops.cast(have - 1, "float32"))
-        away = ops.abs(place[:, None] - ops.cast(ops.arange(have), "float32"))
-        return ops.cast(ops.relu(1 - away), dtype)
 
     def compute_output_shape(self, input_shape):
         x, other = input_shape

@@ -15,6 +15,7 @@ from blocks.base import (
 from blocks.depthwise3d import DepthwiseConv3D
 
 CONVS = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
+PADS = {1: layers.ZeroPadding1D, 2: layers.ZeroPadding2D, 3: layers.ZeroPadding3D}
 DEPTHWISE = {1: layers.DepthwiseConv1D, 2: layers.DepthwiseConv2D, 3: DepthwiseConv3D}
 
 

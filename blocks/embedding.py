@@ -151,10 +151,11 @@ class PositionEmbedding(PlainArguments, layers.Layer):
 
 
 def between(side, length):
-    """Return the share of each row of a table in each of `side` positions, linearly interpolated.
+    """Return the share of each of `length` rows in each of `side` positions, interpolated linearly.
 
-    Resizing by a product also works where `side` is known at run time only.
+    Resizing by a product also works where a side is known at run time only.
     """
-    step = length / ops.cast(side, "float32")
-    places = ops.clip((ops.arange(side, dtype="float32") + 0.5) * step - 0.5, 0, length - 1)
+    step = ops.cast(length, "float32") / ops.cast(side, "float32")
+    places = (ops.arange(side, dtype="float32") + 0.5) * step - 0.5
+    places = ops.clip(places, 0, ops.cast(length - 1, "float32"))
     return ops.relu(1 - ops.abs(places[:, None] - ops.arange(length, dtype="float32")))

@@ -11,7 +11,7 @@ from blocks.base import (
     make_norm,
     register,
 )
-from blocks.channel_attention import SqueezeExcite
+from blocks.channel_attention import make_squeeze
 from blocks.conv import (
     DEPTHWISE,
     ConvNormAct,
@@ -159,11 +159,8 @@ class GhostBlock(Block):
                 kernel_size, strides, activation=None, name="depthwise", **self.common
             )
         )
-        self.scale = (
-            layers.Identity(dtype=policy, name="scale")
-            if se_ratio == 0
-            else SqueezeExcite(se_ratio, gate="hard_sigmoid", dtype=policy, name="scale")
-        )
+        squeeze = {"ratio": se_ratio, "gate": "hard_sigmoid"} if se_ratio != 0 else 0
+        self.scale = make_squeeze(squeeze, dtype=policy)
         self.narrow = GhostModule(filters, activation=None, name="narrow", **self.common)
         self.drop_path = DropPath(drop_path, dtype=policy, name="drop_path")
 

@@ -2,7 +2,8 @@
 
 from keras import initializers, layers, ops
 
-from blocks.attention import head_width
+from blocks.attend import head_width
+from blocks.attention import split_heads
 from blocks.base import (
     Block,
     PlainArguments,
@@ -106,7 +107,7 @@ class AttentionPooling(Block):
         several = [self.num_queries] * (self.num_queries > 1)
         self.queries = Queries(self.num_queries, dtype=policy, name="queries")
         self.key_value = layers.Dense(2 * channels, dtype=policy, name="key_value")
-        self.split = layers.Reshape((-1, self.num_heads, width), dtype=policy, name="split")
+        self.split = split_heads(self.num_heads, width, dtype=policy, name="split")
         self.merge = layers.Reshape((*several, channels), dtype=policy, name="merge")
         self.key_mask = layers.Reshape((1, 1, -1), dtype=policy, name="key_mask")
         self.output_projection = layers.Dense(channels, dtype=policy, name="output")

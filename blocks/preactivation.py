@@ -4,11 +4,9 @@ from keras import layers
 
 from blocks.base import Block, check_positive, make_activation, make_norm, register
 from blocks.channel_attention import make_squeeze
-from blocks.conv import ConvNormAct
+from blocks.conv import PADS, ConvNormAct
 from blocks.scale import DropPath
 from blocks.shortcut import Subsample
-
-PADS = {1: layers.ZeroPadding1D, 2: layers.ZeroPadding2D, 3: layers.ZeroPadding3D}
 
 
 @register

@@ -5,9 +5,7 @@ import numpy as np
 from keras import layers
 
 from blocks.base import Block, check_positive, make_activation, make_norm, register
-from blocks.conv import CONVS, ConvNormAct, check_groups, check_window
-
-PADS = {1: layers.ZeroPadding1D, 2: layers.ZeroPadding2D, 3: layers.ZeroPadding3D}
+from blocks.conv import CONVS, PADS, ConvNormAct, check_groups, check_window
 
 
 @register

@@ -9,6 +9,7 @@ from export.bundle import Bundle, versions
 from export.compact import compact as compacted
 from export.convert import convert
 from export.files import aside, target, write_json
+from export.fuse import fused
 from export.measure import add_runtime, facts_of_model
 from export.parity import limits_of
 from export.reference import checked, in_float32
@@ -82,7 +83,8 @@ def to_tflite(
     with aside(path, target(path.with_suffix(".json"), ".json")) as (part, facts_part):
         known = inputs or calibration or data.random(model, tensors)
         model = in_float32(model, known)
-        content = convert(model, precision, calibration, input_shape)
+        runs = fused(model)
+        content = convert(runs, precision, calibration, input_shape)
         content = compacted(content) if compact else content
         part.write_bytes(content)
         parity = checked(model, part, known, precision, tolerance, scores)
@@ -100,7 +102,7 @@ def to_tflite(
             versions=versions(),
         )
         if measure:
-            bundle.measurement = facts_of_model(model, input_shape)
+            bundle.measurement = facts_of_model(runs, input_shape)
             add_runtime(bundle.measurement, part)
         write_json(bundle.to_dict(), facts_part)
     return bundle

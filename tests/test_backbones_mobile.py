@@ -19,9 +19,9 @@ from backbones import (
     mobilenet_v4,
     pyramid,
 )
-from backbones.common import round_channels
 from benchmarks.networks import NETWORKS
 from benchmarks.networks.network import facts
+from blocks.channels import round_channels
 
 FAMILIES = {
     "mobilenet": (mobilenet, {"alpha": 0.25}),

@@ -2,7 +2,7 @@
 
 import keras
 
-from blocks.base import register
+from blocks.base import check_positive, register
 from tuning.checks import is_number
 from tuning.depth import depths
 
@@ -45,12 +45,8 @@ def layerwise_decay(
     """
     if not is_number(decay) or not 0 < decay <= 1:
         raise ValueError(f"`decay` must be above 0 and at most 1. Received: decay={decay!r}.")
-    if groups is not None and (
-        isinstance(groups, bool) or not isinstance(groups, int) or groups < 1
-    ):
-        raise ValueError(
-            f"`groups` must be None or a whole number above zero. Received: groups={groups!r}."
-        )
+    if groups is not None:
+        check_positive(groups=groups)
     factors = {path: float(decay**depth) for path, depth in depths(model, groups).items()}
     return LayerwiseDecay(keras.optimizers.get(optimizer), factors)
 

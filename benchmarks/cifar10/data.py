@@ -1,12 +1,11 @@
 """CIFAR-10 under `KERAS_BLOCKS_DATA`, split for choices, and its augmented batches."""
 
-import importlib.util
-import os
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from benchmarks.data import load
 from export.files import aside
 
 VALIDATION = 5000
@@ -18,17 +17,8 @@ def read(cache="runs/cifar10.npz"):
     """Return the arrays of the data set; the decoded images are kept in `cache`."""
     cache = Path(cache)
     if not cache.exists():
-        folder = os.environ.get("KERAS_BLOCKS_DATA")
-        if not folder or not Path(folder, "cifar10").is_dir():
-            raise SystemExit(
-                "KERAS_BLOCKS_DATA must name a folder that holds cifar10 (benchmarks/README.md "
-                f"says how to make it). Received: {folder!r}."
-            )
-        spec = importlib.util.spec_from_file_location("load", Path(folder, "load.py"))
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
         with aside(cache) as (part,), open(part, "wb") as file:
-            np.savez(file, **module.load("cifar10"))
+            np.savez(file, **load("cifar10"))
     with np.load(cache) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
