@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.timing import files_in_turn, interleaved, made, settle, write_file
+from benchmarks.timing import compared, files_in_turn, interleaved, made, settle, write_file
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -101,7 +101,7 @@ def exports(side, rounds, runs):
                 write_file(model, Path(folder, f"{name}_{precision}.tflite"), precision, samples)
                 for name, model in models.items()
             ]
-            found[precision] = files_in_turn(files, rounds, runs)
+            found[precision] = compared(*files_in_turn(files, rounds, runs))
     return found
 
 

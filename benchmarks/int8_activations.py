@@ -15,7 +15,7 @@ from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks.timing import files_in_turn, made, settle, write_file
+from benchmarks.timing import compared, files_in_turn, made, settle, write_file
 
 ROWS = (
     ("relu6", "relu6", None),
@@ -64,7 +64,7 @@ def measure(activation, option, rounds, runs):
                 write_file(model, Path(folder, f"{precision}.tflite"), precision, samples)
                 for precision in ("float32", "int8")
             ]
-        return files_in_turn(files, rounds, runs), parts(files[1])
+        return compared(*files_in_turn(files, rounds, runs)), parts(files[1])
 
 
 def main():

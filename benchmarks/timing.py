@@ -16,14 +16,14 @@ def seconds(action):
     return time.perf_counter() - start
 
 
-def in_turn(pair, rounds, warm_up=0):
-    """Call both in turn, the first of a round in turn too; return what each gave, by round."""
-    given = [], []
+def in_turn(actions, rounds, warm_up=0):
+    """Call all in turn, every other round backwards; return what each gave, by round."""
+    given = [[] for _ in actions]
     for round in range(warm_up + rounds):
-        for i in (0, 1) if round % 2 else (1, 0):
-            value = pair[i]()
+        for action, values in list(zip(actions, given))[:: 1 if round % 2 else -1]:
+            value = action()
             if round >= warm_up:
-                given[i].append(value)
+                values.append(value)
     return given
 
 
@@ -48,20 +48,26 @@ def interleaved(pair, rounds, warm_up=1):
 
 
 def files_in_turn(paths, rounds, runs):
-    """Measure two `.tflite` files in turn, each time in a fresh process with one thread."""
+    """Measure `.tflite` files in turn, each time in a fresh process with one thread.
+
+    Returns, of each file, the latency of every round.
+    """
     import export
 
-    ours, theirs = in_turn(
+    return in_turn(
         [lambda p=p: export.measure(p, runs=runs, threads=(1,)).latency[0] for p in paths], rounds
     )
+
+
+def compared(ours, theirs):
+    """Return medians and ratio of two files measured in turn."""
     return {
         "ours_ms": statistics.median(row["median_ms"] for row in ours),
         "theirs_ms": statistics.median(row["median_ms"] for row in theirs),
         **ratio([row["min_ms"] for row in ours], [row["min_ms"] for row in theirs]),
         "ratio_of": "the fastest of each process's runs",
-        "runs": runs,
+        "runs": ours[0]["runs"],
         "threads": 1,
-        "size": [os.path.getsize(path) for path in paths],
     }
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from benchmarks.kept import Kept, line, table
-from benchmarks.timing import files_in_turn, interleaved, made, settle, write_file
+from benchmarks.timing import compared, files_in_turn, interleaved, made, settle, write_file
 
 PAIRS = (
     "ResNet-50",
@@ -33,6 +33,7 @@ VARIANTS = (
     "MobileNetV3-Large minimalistic",
     "EfficientNet-Lite0",
 )
+PRECISIONS = ("float32", "int8")
 KEPT = Kept("vision_speed")
 HEADER = (
     "network",
@@ -104,21 +105,25 @@ def variant(name, rounds, runs):
 
 
 def files(models, samples, rounds, runs):
+    """Measure all files in turn: ours against the twin's, and float32 against int8."""
     for model in models:
         settle(model, samples)
     with tempfile.TemporaryDirectory() as folder:
-        paths = {
-            precision: [
-                write_file(model, Path(folder, f"{i}_{precision}.tflite"), precision, samples)
-                for i, model in enumerate(models)
-            ]
-            for precision in ("float32", "int8")
-        }
-        found = {}
-        if len(models) == 2:
-            found = {f"{p} file": files_in_turn(paths[p], rounds, runs) for p in paths}
-        gain = files_in_turn([paths["float32"][0], paths["int8"][0]], rounds, runs)
-    return found | {"gain": gain}
+        paths = [
+            write_file(model, Path(folder, f"{i}_{precision}.tflite"), precision, samples)
+            for precision in PRECISIONS
+            for i, model in enumerate(models)
+        ]
+        rows = files_in_turn(paths, rounds, runs)
+        sizes = [path.stat().st_size for path in paths]
+    by_precision = {
+        precision: rows[i * len(models) : (i + 1) * len(models)]
+        for i, precision in enumerate(PRECISIONS)
+    }
+    found = {"sizes": sizes, "gain": compared(*(by_precision[p][0] for p in PRECISIONS))}
+    if len(models) == 2:
+        found |= {f"{p} file": compared(*both) for p, both in by_precision.items()}
+    return found
 
 
 def row(found):
