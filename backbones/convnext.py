@@ -1,11 +1,12 @@
 """ConvNeXt: a residual network with the habits of a transformer."""
 
 import keras
-from keras import layers
 
 from backbones.common import network_input
 from backbones.weights import filled
 from blocks import ConvNeXtBlock, ConvNormAct
+from blocks.base import make_norm
+from blocks.convnext import NORM
 
 # Depth and channels of every stage, by version and size: section 2.2 of the first paper,
 # appendix A.1 of the second.
@@ -28,7 +29,6 @@ SIZES = {
         "huge": ((3, 3, 27, 3), (352, 704, 1408, 2816)),
     },
 }
-NORM = {"type": "layer", "epsilon": 1e-6}
 PARTS = {  # in keras.applications
     "depthwise": "depthwise_conv",
     "norm": "layernorm",
@@ -44,6 +44,9 @@ def convnext(
     *,
     version=1,
     drop_path=0.0,
+    kernel_size=7,
+    norm=NORM,
+    activation="gelu",
     weights=None,
     include_preprocessing=None,
     name=None,
@@ -60,6 +63,10 @@ def convnext(
         version: 1, or 2 for the one with `GlobalResponseNorm`.
         drop_path: Share of the samples whose branch the last block leaves out in training, those
             before it in proportion; 0.1 to 0.5 in the paper, the larger the network.
+        kernel_size: Side of the blocks' depthwise kernels, in positions. XNNPACK is slow above 5,
+            in int8 ten times so: 5, `norm="batch"` and `activation="relu"` are for phones.
+        norm: The papers' layer normalization, or another as `ConvNormAct` takes it.
+        activation: Name of the Keras activation inside the blocks.
         weights: `None`, `"imagenet"` for those of `keras.applications`, or the path of a file.
         include_preprocessing: Whether the first layer takes pixels from 0 to 255; by default
             where the weights were trained so.
@@ -99,19 +106,20 @@ def convnext(
         include_preprocessing=include_preprocessing,
     )
     second = {"response_norm": True, "layer_scale": 0.0} if version == 2 else {}
+    block = {"kernel_size": kernel_size, "norm": norm, "activation": activation, **second}
     conv = {"padding": "valid", "use_bias": True, "activation": None}
-    x = ConvNormAct(widths[0], 4, 4, norm=NORM, name="stem", **conv)(x)
+    x = ConvNormAct(widths[0], 4, 4, norm=norm, name="stem", **conv)(x)
     levels, number = {}, 0
     for stage, (depth, width) in enumerate(zip(depths, widths)):
         if stage:
-            x = layers.LayerNormalization(epsilon=1e-6, name=f"stage{stage}_norm")(x)
+            x = make_norm(norm, x.shape[-1], name=f"stage{stage}_norm")(x)
             x = ConvNormAct(width, 2, 2, norm="none", name=f"stage{stage}_reduce", **conv)(x)
         for i in range(depth):
             rate = drop_path * number / (sum(depths) - 1)
-            x = ConvNeXtBlock(drop_path=rate, name=f"stage{stage}_block{i}", **second)(x)
+            x = ConvNeXtBlock(drop_path=rate, name=f"stage{stage}_block{i}", **block)(x)
             number += 1
         levels[f"P{stage + 2}"] = x
-    levels["P5"] = layers.LayerNormalization(epsilon=1e-6, name="last")(x)
+    levels["P5"] = make_norm(norm, x.shape[-1], name="last")(x)
     version_name = "convnext" if version == 1 else "convnext_v2"
     model = keras.Model(image, levels, name=name or f"{version_name}_{size}")
     return filled(model, weights, twin, lambda path: twin_layer(path, size))

@@ -28,11 +28,15 @@ PAIRS = (
     "ConvNeXt-Tiny",
     "DenseNet-121",
 )
-VARIANTS = (
-    "MobileNetV3-Small minimalistic",
-    "MobileNetV3-Large minimalistic",
-    "EfficientNet-Lite0",
-)
+VARIANTS = {  # what each is made of
+    "MobileNetV3-Small minimalistic": ("mobilenet_v3", {"size": "small", "minimalistic": True}),
+    "MobileNetV3-Large minimalistic": ("mobilenet_v3", {"size": "large", "minimalistic": True}),
+    "EfficientNet-Lite0": ("efficientnet", {"variant": "lite0"}),
+    "ConvNeXt-Tiny, 5 x 5, batch norm, ReLU": (
+        "convnext",
+        {"kernel_size": 5, "norm": "batch", "activation": "relu"},
+    ),
+}
 PRECISIONS = ("float32", "int8")
 KEPT = Kept("vision_speed")
 HEADER = (
@@ -95,12 +99,15 @@ def pair(name, rounds, runs):
 
 def variant(name, rounds, runs):
     """Measure the files of ours alone, float32 and int8 in turn."""
+    import numpy as np
+
+    import backbones
     import heads
 
-    network = networks()[name]
-    x = images(network, 8, 224)
-    ours = network.ours(224, include_preprocessing=network.preprocesses)
-    model = heads.attach(ours, heads.ClassificationHead(1000))
+    function, options = VARIANTS[name]
+    backbone = getattr(backbones, function)((224, 224, 3), **options)
+    model = heads.attach(backbone, heads.ClassificationHead(1000))
+    x = np.random.default_rng(0).uniform(-1, 1, (8, 224, 224, 3)).astype("float32")
     return {"name": name, **files([model], x, rounds, runs)}
 
 
@@ -160,7 +167,7 @@ def main():
         print(line(row(found)))
         return
     options = [f"--rounds={args.rounds}", f"--runs={args.runs}"]
-    table(HEADER, map(row, results(PAIRS + VARIANTS, options)))
+    table(HEADER, map(row, results([*PAIRS, *VARIANTS], options)))
     print(f"\nours / twin, medians of {args.rounds} rounds (quartiles); kept in {KEPT.path}")
 
 

@@ -7,12 +7,15 @@ from blocks.base import (
     PlainArguments,
     check_above_zero,
     make_activation,
+    make_norm,
     register,
 )
 from blocks.conv import CONVS, DEPTHWISE, check_window
 from blocks.inverted import check_expansion
 from blocks.scale import DropPath
 from blocks.universal import make_layer_scale
+
+NORM = {"type": "layer", "epsilon": 1e-6}
 
 
 @register
@@ -65,9 +68,12 @@ class ConvNeXtBlock(Block):
     Shape: `(batch, *sides, channels)` to the same, with `rank` sides.
 
     Args:
-        kernel_size: Side of the depthwise kernel, in positions; 7 in the paper.
+        kernel_size: Side of the depthwise kernel, in positions; 7 in the paper. XNNPACK is slow
+            above 5, most of all in int8.
         rank: Number of sides: 1, 2 or 3.
         expansion: Channels inside, as a multiple of the input's.
+        norm: As `ConvNormAct` takes it; by default `"layer"` with the paper's epsilon.
+            `"batch"` becomes part of the convolution in a file.
         activation: Name of the Keras activation of what is wide.
         response_norm: Whether a `GlobalResponseNorm` stands behind the activation, as in the
             second version, which has no layer scale.
@@ -88,6 +94,7 @@ class ConvNeXtBlock(Block):
         *,
         rank=2,
         expansion=4,
+        norm=NORM,
         activation="gelu",
         response_norm=False,
         layer_scale=1e-6,
@@ -101,7 +108,6 @@ class ConvNeXtBlock(Block):
         self.depthwise = DEPTHWISE[rank](
             kernel_size, padding="same", dtype=policy, name="depthwise"
         )
-        self.norm = layers.LayerNormalization(epsilon=1e-6, dtype=policy, name="norm")
         self.act = make_activation(activation, dtype=policy)
         self.response = (
             GlobalResponseNorm(dtype=policy, name="response")
@@ -110,11 +116,13 @@ class ConvNeXtBlock(Block):
         )
         self.scale = make_layer_scale(layer_scale, dtype=policy)
         self.drop_path = DropPath(drop_path, dtype=policy, name="drop_path")
-        self.rank, self.expansion = rank, expansion
+        make_norm(norm, 1)  # before there are channels
+        self.rank, self.expansion, self.norm_spec = rank, expansion, norm
         self.input_spec = layers.InputSpec(ndim=rank + 2)
 
     def build(self, input_shape):
         channels, policy = input_shape[-1], self.dtype_policy
+        self.norm = make_norm(self.norm_spec, channels, dtype=policy)
         conv = CONVS[self.rank]
         self.widen = conv(round(channels * self.expansion), 1, dtype=policy, name="widen")
         self.narrow = conv(channels, 1, dtype=policy, name="narrow")

@@ -32,6 +32,10 @@ on_tensorflow = pytest.mark.skipif(
     reason="files are written from the TensorFlow backend: run with KERAS_BACKEND=tensorflow",
 )
 
+alike_everywhere = pytest.mark.skipif(
+    not (FULL or ON_TENSORFLOW), reason="says the same on every backend: run on TensorFlow"
+)
+
 
 def numbers(shape, seed=0):
     rng = np.random.default_rng(seed)
@@ -96,6 +100,7 @@ def test_every_public_layer_has_a_case():
     assert PUBLIC == {case.layer for case in CASES}
 
 
+@alike_everywhere
 @every_layer
 def test_docstring_says_shape_args_and_example(case):
     doc = inspect.getdoc(case.layer)
@@ -125,6 +130,7 @@ class ShapeChecker(doctest.OutputChecker):
         )
 
 
+@alike_everywhere
 @every_layer
 def test_config_is_plain_and_complete(case):
     config = case.make(name="x").get_config()
@@ -163,6 +169,7 @@ def test_open_sides_stay_open(case):
         assert_close(arrays(model(x)), model.predict(x, verbose=0), rtol=1e-3, atol=1e-4)
 
 
+@alike_everywhere
 @every_layer
 def test_build_makes_exactly_the_weights_of_call(case):
     built, called = case.make(name="x"), case.make(name="x")
@@ -229,6 +236,7 @@ def behaviour(layer, case):
     return found, layer.loss().get_config() if isinstance(layer, heads.Head) else None
 
 
+@alike_everywhere
 @every_layer
 def test_every_argument_is_heard(case):
     """Without an argument that a row gives, something must be different."""
@@ -250,6 +258,7 @@ def test_every_argument_is_heard(case):
         assert not (same and loss == default_loss), f"`{name}` changes nothing"
 
 
+@alike_everywhere
 @every_layer
 def test_open_channels_are_refused(case):
     """Weights need a number of channels: one clear error, not a stack trace."""
@@ -260,6 +269,7 @@ def test_open_channels_are_refused(case):
         case.make()(inputs)
 
 
+@alike_everywhere
 @every_layer
 def test_masks_are_handed_on(case):
     """A layer that says it supports masks gives its (first) input's mask to its output.
@@ -278,6 +288,7 @@ def test_masks_are_handed_on(case):
     assert mask is (masked._keras_mask if kept else None)
 
 
+@alike_everywhere
 @every_layer
 def test_sublayers_have_names_of_their_own(case):
     """Paths carry no counters: two layers made alike name their parts alike."""
@@ -302,6 +313,7 @@ def test_save_and_load_give_the_same_outputs(case, tmp_path):
     assert_close(arrays(model(x)), arrays(fresh(x)), rtol=0, atol=0)
 
 
+@alike_everywhere
 @every_layer
 def test_wrong_arguments_and_shapes_say_what_was_received(case):
     for args in case.wrong_args:

@@ -1,7 +1,8 @@
-"""The quickstart runs, and says clearly what is wrong with a user's folder."""
+"""The examples run, and say clearly what is wrong with a user's folder."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,16 @@ import keras
 import numpy as np
 import pytest
 
+pytest.importorskip("matplotlib", reason="needs the extra: pip install keras-blocks[examples]")
 pytest.importorskip("sklearn", reason="needs the extra: pip install keras-blocks[examples]")
 Image = pytest.importorskip("PIL.Image", reason="needs pip install keras-blocks[examples]")
 
-from examples.data import load, read_folder  # noqa: E402  after the check that it can be
+from examples import letters  # noqa: E402  after the check that they can be
+from examples.data import load, read_folder  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
+ONE_TRIAL = ("--trials", 1, "--search-epochs", 1, "--epochs", 1)
+EPOCHS = ("--first-epochs", 1, "--epochs", 1)
 
 
 def make_folder(root, counts, side=12):
@@ -26,6 +31,17 @@ def make_folder(root, counts, side=12):
             pixels = rng.integers(0, 256, (side, side, 3), dtype="uint8")
             Image.fromarray(pixels).save(root / name / f"{i}.png")
     return root
+
+
+def run(example, *arguments):
+    """Return what an example of the command line, in a process of its own, said."""
+    return subprocess.run(
+        [sys.executable, "-m", f"examples.{example}", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+    )
 
 
 def test_a_folder_is_read_by_class(tmp_path):
@@ -86,14 +102,7 @@ def test_splits_are_stratified_and_reproducible():
 def test_quickstart_from_images_to_a_report(tmp_path):
     """The whole way, with one trial and an epoch: every file is there and says the truth."""
     folder, out = make_folder(tmp_path / "images", {"a": 30, "b": 30}), tmp_path / "out"
-    done = subprocess.run(
-        [sys.executable, "-m", "examples.quickstart", "--data", str(folder), "--side", "12"]
-        + ["--out", str(out), "--trials", "1", "--search-epochs", "1", "--epochs", "1"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-    )
+    done = run("quickstart", "--data", folder, "--side", 12, "--out", out, *ONE_TRIAL)
     assert done.returncode == 0, done.stderr[-3000:]
     for name in ("report.html", "model.keras", "model.tflite", "model_int8.tflite"):
         assert (out / name).exists()
@@ -102,3 +111,31 @@ def test_quickstart_from_images_to_a_report(tmp_path):
     assert facts["labels"] == ["a", "b"] and facts["precision"] == "int8"
     page = (out / "report.html").read_text()
     assert "<svg" in page and "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_letters_are_drawn_as_the_digits_are():
+    images, labels, names = letters.load(each=2)
+    again, _, _ = letters.load(each=2)
+    assert images.shape == (2 * len(names), 8, 8, 1) and labels.max() == len(names) - 1
+    np.testing.assert_array_equal(images, again)
+    assert images.min() == 0 and images.max() == 16 and (images.max((1, 2)) > 8).all()
+    assert 3 < images.mean() < 7  # of the digits: 4.9
+
+
+def test_transfer_from_letters_to_digits(tmp_path):
+    """The whole way, with an epoch of each: both ways are tested, and the files are there."""
+    done = run("transfer", "--out", tmp_path, "--limit", 200, "--seeds", 1, *EPOCHS)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "5 labels of each of 10 classes" in done.stdout
+    scores = re.search(r"from scratch (0\.\d{4}), pretrained (0\.\d{4})", done.stdout).groups()
+    gain = float(re.search(r"Gain ([+-]0\.\d{4}) on 40 test images", done.stdout)[1])
+    assert gain == pytest.approx(float(scores[1]) - float(scores[0]), abs=1e-4)
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    assert model.output_shape["probabilities"] == (None, 10)
+    assert keras.saving.load_model(tmp_path / "backbone.keras").output_shape["P2"][-1] == 64
+
+
+def test_transfer_needs_images_of_one_shape(tmp_path):
+    folder = make_folder(tmp_path / "images", {"a": 6, "b": 6})
+    done = run("transfer", "--data", folder, "--out", tmp_path / "out")
+    assert done.returncode == 1 and "(8, 8, 1) of --first letters" in done.stderr

@@ -13,7 +13,7 @@ from benchmarks.cifar10.data import Batches
 from tuning import cosine_warmup
 from tuning.recipes import NOT_DECAYED
 
-PEAK, WARMUP, MOMENTUM, DECAY = 0.2, 0.2, 0.9, 2e-3
+PEAK, WARMUP, MOMENTUM, DECAY = 0.2, 0.2, 0.9, 5e-4
 TEMPERATURE, LABELS_SHARE = 4.0, 0.1  # of distillation, where there is a teacher
 VALIDATE_EVERY = 5
 

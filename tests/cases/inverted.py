@@ -134,10 +134,12 @@ CASES = [
             "response_norm": True,
             "layer_scale": 0.0,
             "expansion": 2,
+            "norm": "batch",
             "activation": "relu",
         },
         (2, 9, 4),
         (2, 9, 4),
+        [{"norm": "nonsense"}],
     ),
     Case(
         blocks.InvertedResidual,
