@@ -68,8 +68,8 @@ def convnext(
         norm: The papers' layer normalization, or another as `ConvNormAct` takes it.
         activation: Name of the Keras activation inside the blocks.
         weights: `None`, `"imagenet"` for those of `keras.applications`, or the path of a file.
-        include_preprocessing: Whether the first layer takes pixels from 0 to 255; by default
-            where the weights were trained so.
+        include_preprocessing: Whether the first layer takes pixels from 0 to 255; by default where
+            the file of the weights says so (a `.weights.h5` file says nothing).
         name: Name of the model; by default `"convnext_tiny"` or `"convnext_v2_tiny"` and so on.
 
     Returns:

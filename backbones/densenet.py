@@ -39,9 +39,9 @@ def densenet(
             twice as many.
         weights: `None`, `"imagenet"` for those of `keras.applications` (a growth rate of 32), or
             the path of a file.
-        include_preprocessing: Whether the first layer standardizes pixels from 0 to 255, red
-            first, by the mean and deviation of the data set; by default where the weights were
-            trained so.
+        include_preprocessing: Whether the first layer standardizes pixels from 0 to 255, red first,
+            by the mean and deviation of the data set; by default where the file of the weights says
+            so (a `.weights.h5` file says nothing).
         name: Name of the model; by default `"densenet121"` and so on.
 
     Returns:

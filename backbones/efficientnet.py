@@ -76,10 +76,10 @@ def efficientnet(
         drop_path: Share of the samples whose branch the last block leaves out in training,
             those before it in proportion; the authors' 0.2.
         weights: `None`, `"imagenet"` for those of `keras.applications`, or the path of a file.
-        include_preprocessing: Whether the first layers take pixels from 0 to 255; by default
-            where the weights were trained so. Those of `"b0"` to `"b7"` have numbers of their
-            own: adapt `model.get_layer("preprocessing_normalization")` where they come from no
-            file.
+        include_preprocessing: Whether the first layers take pixels from 0 to 255; by default where
+            the file of the weights says so (a `.weights.h5` file says nothing). Those of `"b0"` to
+            `"b7"` have numbers of their own: adapt `model.get_layer("preprocessing_normalization")`
+            where they come from no file.
         name: Name of the model; by default `"efficientnet_b0"` and so on.
 
     Returns:

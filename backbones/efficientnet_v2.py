@@ -77,8 +77,8 @@ def efficientnet_v2(
         drop_path: Share of the samples whose branch the last block leaves out in training,
             those before it in proportion; the authors' 0.2.
         weights: `None`, `"imagenet"` for those of `keras.applications`, or the path of a file.
-        include_preprocessing: Whether the first layer takes pixels from 0 to 255; by default
-            where the weights were trained so.
+        include_preprocessing: Whether the first layer takes pixels from 0 to 255; by default where
+            the file of the weights says so (a `.weights.h5` file says nothing).
         name: Name of the model; by default `"efficientnet_v2_b0"` and so on.
 
     Returns:

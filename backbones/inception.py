@@ -64,7 +64,7 @@ def inception(
         input_shape: `(height, width, channels)` of an image; sides may be `None`.
         weights: `None`, `"imagenet"` for those of `keras.applications`, or the path of a file.
         include_preprocessing: Whether the first layer brings pixels from 0 to 255 to -1 to 1; by
-            default where the weights were trained so.
+            default where the file of the weights says so (a `.weights.h5` file says nothing).
         name: Name of the model.
 
     Returns:

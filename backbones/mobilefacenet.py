@@ -41,8 +41,9 @@ def mobilefacenet(
         activation: Name of a Keras activation, or `"prelu"`, the paper's. LiteRT has no fast int8
             PRELU: for int8 files take `"relu"` or `"relu6"`.
         weights: `None`, or the path of a file; none were published by the authors.
-        include_preprocessing: Whether the first layer brings pixels from 0 to 255 to about -1 to
-            1, less 127.5 and divided by 128; by default where the weights were trained so.
+        include_preprocessing: Whether the first layer brings pixels from 0 to 255 to about -1 to 1,
+            less 127.5 and divided by 128; by default where the file of the weights says so (a
+            `.weights.h5` file says nothing).
         name: Name of the model.
 
     Returns:

@@ -41,7 +41,7 @@ def mobilenet_v2(
             a multiple of 8. The paper gives 0.35, 0.5, 0.75, 1.0, 1.3 and 1.4.
         weights: `None`, `"imagenet"` for those of `keras.applications`, or the path of a file.
         include_preprocessing: Whether the first layer brings pixels from 0 to 255 to -1 to 1; by
-            default where the weights were trained so.
+            default where the file of the weights says so (a `.weights.h5` file says nothing).
         name: Name of the model.
 
     Returns:

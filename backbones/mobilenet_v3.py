@@ -85,7 +85,7 @@ def mobilenet_v3(
             in the place of hard-swish, no kernel of 5 x 5.
         weights: `None`, `"imagenet"` for those of `keras.applications`, or the path of a file.
         include_preprocessing: Whether the first layer brings pixels from 0 to 255 to -1 to 1; by
-            default where the weights were trained so.
+            default where the file of the weights says so (a `.weights.h5` file says nothing).
         name: Name of the model; by default `"mobilenet_v3_large"` and so on.
 
     Returns:

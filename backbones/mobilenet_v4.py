@@ -91,8 +91,8 @@ def mobilenet_v4(
         alpha: Width factor: the channels of every layer are multiplied by it and rounded to a
             multiple of 8. The paper has 1.0 alone.
         weights: `None` or the path of a file; `keras.applications` has none.
-        include_preprocessing: Whether the first layer takes pixels from 0 to 255; by default
-            where the weights were trained so.
+        include_preprocessing: Whether the first layer takes pixels from 0 to 255; by default where
+            the file of the weights says so (a `.weights.h5` file says nothing).
         name: Name of the model; by default `"mobilenet_v4_conv_small"` and so on.
 
     Returns:

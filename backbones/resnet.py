@@ -43,9 +43,9 @@ def resnet(
             20, 32, 44, 56 or 110.
         weights: `None`, `"imagenet"` for those of `keras.applications` (depth 50 and more), or
             the path of a file.
-        include_preprocessing: Whether the first layer takes the data set's mean off pixels from
-            0 to 255, red first; by default where the weights were trained so. Without it,
-            published weights read blue first.
+        include_preprocessing: Whether the first layer takes the data set's mean off pixels from 0
+            to 255, red first; by default where the file of the weights says so (a `.weights.h5`
+            file says nothing). Without it, published weights read blue first.
         name: Name of the model; by default `"resnet50"` and so on.
 
     Returns:

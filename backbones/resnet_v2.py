@@ -31,7 +31,7 @@ def resnet_v2(
         depth: Number of layers with weights: 50, 101 or 152.
         weights: `None`, `"imagenet"` for those of `keras.applications`, or the path of a file.
         include_preprocessing: Whether the first layer brings pixels from 0 to 255 to -1 to 1; by
-            default where the weights were trained so.
+            default where the file of the weights says so (a `.weights.h5` file says nothing).
         name: Name of the model; by default `"resnet50_v2"` and so on.
 
     Returns:

@@ -36,9 +36,9 @@ def vgg(
             weights do not come with them.
         weights: `None`, `"imagenet"` for those of `keras.applications` (depths 16 and 19), or the
             path of a file.
-        include_preprocessing: Whether the first layer takes the data set's mean off pixels from
-            0 to 255, red first; by default where the weights were trained so. Without it,
-            published weights read blue first.
+        include_preprocessing: Whether the first layer takes the data set's mean off pixels from 0
+            to 255, red first; by default where the file of the weights says so (a `.weights.h5`
+            file says nothing). Without it, published weights read blue first.
         name: Name of the model; by default `"vgg16"` and so on.
 
     Returns:

@@ -53,8 +53,9 @@ def vit(
         drop_path: Share of the samples whose branches the last block leaves out in training,
             those before it proportionally fewer.
         weights: `None` or the path of a file; `keras.applications` has none.
-        include_preprocessing: Whether the first layer takes pixels from 0 to 255 to -1 to 1, as
-            the paper's code does; by default where the weights were trained so.
+        include_preprocessing: Whether the first layer takes pixels from 0 to 255 to -1 to 1, as the
+            paper's code does; by default where the file of the weights says so (a `.weights.h5`
+            file says nothing).
         name: Name of the model; by default `"vit_base16"` and so on.
 
     Returns:
@@ -109,7 +110,15 @@ def vit(
     if class_token:
         outputs["features"] = outputs["tokens"][:, 0]
     name = name or f"vit_{size}{patch_size}"
-    return filled(keras.Model(image, outputs, name=name), weights)
+    try:
+        return filled(keras.Model(image, outputs, name=name), weights)
+    except ValueError as error:
+        if "positions" not in str(error):
+            raise
+        raise ValueError(
+            f"{error} If only the size of the image is another, give `position_size`, the side "
+            "that the positions were learned for."
+        ) from error
 
 
 def table_sides(input_shape, patch_size, position_size):

@@ -10,6 +10,7 @@ import numpy as np
 from keras import layers
 
 from backbones.preprocessing import LAYER
+from blocks.graph import graph_of, nodes_between
 
 LEGACY = (".h5", ".hdf5")  # how keras.applications publishes
 OWN = (".keras", ".weights.h5")
@@ -238,11 +239,30 @@ def _load(path):
 
 def _copy_by_name(model, source):
     """Copy from a model that holds the same layers, with a head or nested or as it is."""
-    given = {}
-    for layer in source._flatten_layers():
-        if isinstance(layer, keras.Model):
-            given |= dict(leaves_of(layer))
-    for path, leaf in leaves_of(model):
-        if path not in given:
-            raise ValueError(f"There is no layer {path!r} in it.")
+    wanted = leaves_of(model)
+    missing = wanted[0][0]
+    for holder in source._flatten_layers():
+        given = dict(leaves_of(holder)) if isinstance(holder, keras.Model) else {}
+        absent = [path for path, _ in wanted if path not in given]
+        if not absent:
+            break
+        missing = absent[0] if given.keys() & {path for path, _ in wanted} else missing
+    else:
+        raise ValueError(f"There is no layer {missing!r} in it.")
+    more = [path for path in _on_the_way(holder, dict(wanted)) if not path.startswith(LAYER)]
+    if more:
+        raise ValueError(f"It is a larger network: {model.name} has no layer {more[0]!r}.")
+    for path, leaf in wanted:
         _set(leaf, given[path].get_weights(), path, source.name)
+
+
+def _on_the_way(model, paths):
+    """Return the other layers with weights through which one of `paths` is reached."""
+    graph = graph_of(model)
+    if graph is None:
+        return []
+    tops = {path.split(".")[0] for path in paths}
+    nodes = [x for x in nodes_between(graph.outputs, ()) if x.operation.name in tops]
+    ends = [x for node in nodes for x in node.outputs]
+    names = {node.operation.name for node in nodes_between(ends, ())}
+    return [path for path, _ in leaves_of(model) if path.split(".")[0] in names - tops]

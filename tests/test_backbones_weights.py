@@ -122,10 +122,19 @@ def test_a_file_of_another_network_is_refused(make, kind, published, tmp_path):
         make(path)
 
 
-def test_a_shallower_network_does_not_read_a_deeper_ones_file(tmp_path):
-    resnet(SHAPE, 34).save_weights(tmp_path / "deep.weights.h5")
+@pytest.mark.parametrize("kind", [".keras", ".weights.h5"])
+@pytest.mark.parametrize("form", ["backbone", "with head", "nested"])
+def test_a_shallower_network_does_not_read_a_deeper_ones_file(form, kind, tmp_path):
+    model = deep = resnet(SHAPE, 34)
+    if form == "with head":
+        model = heads.attach(deep, heads.ClassificationHead(3))
+    elif form == "nested":
+        image = keras.Input(SHAPE)
+        model = keras.Model(image, deep(image))
+    path = tmp_path / f"deep{kind}"
+    model.save(path) if kind == ".keras" else model.save_weights(path)
     with pytest.raises(ValueError, match="Received: "):
-        resnet(SHAPE, 18, weights=tmp_path / "deep.weights.h5")
+        resnet(SHAPE, 18, weights=path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no weights at all"])

@@ -21,7 +21,7 @@ def batches(augment, x, y, size=16):
 
 @pytest.mark.parametrize("low, high", [(0, 255), (-1, 1)])
 def test_everything_keeps_shape_and_range_and_changes_every_image(low, high):
-    x = (low + (high - low) * images() / 255).astype("float32")
+    x = (low + (high - low) * (images() / 255)).astype("float32")
     augment = tuning.augmentation("strong", value_range=(low, high), num_classes=4, seed=1)
     for found, targets in batches(augment, x, np.arange(32) % 4):
         assert found.shape == (16, 16, 16, 3) and found.dtype == np.float32
@@ -151,6 +151,36 @@ def test_wrong_arguments_are_refused(kwargs, received):
 def test_what_cannot_be_augmented_is_refused_when_mapped(augment, batch, message):
     with pytest.raises(ValueError, match=message):
         tuning.augmentation("none", **augment)(*batch)
+
+
+@pytest.mark.parametrize(
+    ("augment", "batch", "message"),
+    [
+        (
+            {"erase": 1.0},
+            (np.full((4, 8, 8, 3), 0.9, "float32"), np.arange(4)),
+            r"255.0\).* \[0.9\]",
+        ),
+        ({"erase": 1.0, "value_range": (0, 1)}, (images(4), np.arange(4)), r"value_range=\(0.0, 1"),
+        ({"contrast": 0.1, "value_range": (0, 1)}, (images(4) - 9.0, np.arange(4)), "Received: v"),
+        ({"cut_mix": 1.0, "num_classes": 4}, (images(4), np.arange(1, 5)), "num_classes=4"),
+        ({"mix_up": 1.0, "num_classes": 4}, (images(4), -np.arange(4)), "num_classes=4"),
+        ({"mix_up": 1.0, "num_classes": 4}, (images(4), np.arange(4) / 2), r"Received:\] \[0 0.5"),
+    ],
+)
+def test_what_cannot_be_augmented_is_refused_at_its_batch(augment, batch, message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        tuning.augmentation("none", **augment)(*batch)
+    dataset = tf.data.Dataset.from_tensors(batch).map(tuning.augmentation("none", **augment))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        list(dataset)
+
+
+def test_dark_batches_are_augmented():
+    augment = tuning.augmentation("none", erase=1.0)
+    for value in (np.float32(0), np.uint8(1)):
+        found, _ = augment(np.full((4, 8, 8, 3), value), np.arange(4))
+        assert np.max(found) == 127.5
 
 
 def test_every_strength_names_everything():

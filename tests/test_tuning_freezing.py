@@ -156,6 +156,26 @@ def test_an_average_of_a_weight_begins_where_it_thaws():
         assert np.abs(np.array(weight) - start[weight.path]).max() < 0.02, weight.path
 
 
+@pytest.mark.skipif(not EAGER, reason="Keras cannot fit twice with averages on JAX")
+def test_an_average_of_a_weight_that_never_thawed_is_its_value():
+    model, _ = network()
+    model.compile(tuning.adamw(None, 1e-3, ema=0.99), loss=LOSS, run_eagerly=EAGER)
+    start = values(model)
+    model.fit(*data(), epochs=1, verbose=0, callbacks=[tuning.GradualUnfreezing({0: "P2"})])
+    model.fit(*data(), epochs=1, verbose=0)  # ends with the averages in the weights' places
+    for weight in model.trainable_variables:
+        assert np.abs(np.array(weight) - start[weight.path]).max() < 0.02, weight.path
+
+
+def test_averages_begin_where_nothing_reads_the_weights_before():
+    """JAX gives away the buffers of a step: an average must not be its weight's own."""
+    model, _ = network()
+    optimizer = keras.optimizers.Adam(1e-4, use_ema=True)
+    model.compile(optimizer, loss=LOSS, run_eagerly=EAGER)
+    thaw = tuning.GradualUnfreezing({0: "P2", 1: None})
+    model.fit(*data(), epochs=2, verbose=0, callbacks=[thaw])
+
+
 def test_a_schedule_without_frozen_layers_is_plain_fit():
     fitted = []
     for callbacks in ([], [tuning.GradualUnfreezing({0: None})]):
@@ -190,9 +210,12 @@ def test_layers_are_as_trainable_afterwards_as_before_even_if_interrupted():
         def on_epoch_end(self, epoch, logs=None):
             raise KeyboardInterrupt
 
-    callback = tuning.GradualUnfreezing({0: "P2", 2: None})
+    callback = tuning.GradualUnfreezing({0: "P2", 2: "stem"})
     with pytest.raises(KeyboardInterrupt):
         model.fit(*data(), epochs=1, verbose=0, callbacks=[callback, Stop()])
+    again = tuning.GradualUnfreezing({0: "P2", 2: "stem"})  # knows nothing of the first
+    with pytest.raises(ValueError, match="frozen, by hand or by a training"):
+        model.fit(*data(), epochs=1, verbose=0, callbacks=[again])
     watch = Watch()
     model.fit(*data(), epochs=3, verbose=0, callbacks=[callback, watch])
     assert watch.parts == [{"head"}, {"head"}, ALL - {"stem"}]

@@ -82,6 +82,27 @@ def test_it_leaves_the_model_as_it_was_and_works_with_unfreezing():
     assert set(model.fit(*data(), verbose=0).history) == {"loss"}
 
 
+@pytest.mark.parametrize("watched", [None, "by another", "by the same"])
+@pytest.mark.parametrize("compiled", [None, "anew", "with its optimizer"])
+def test_an_interrupted_training_leaves_a_model_that_trains(compiled, watched):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    model = dense(4, 1)
+    model.compile("sgd", loss="mse")
+    watch = tuning.GradientNorm()
+    fit = {"x": linear_data()[0], "y": linear_data()[1], "verbose": 0}
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(**fit, callbacks=[watch, Stop()])
+    if compiled:
+        model.compile(model.optimizer if "its" in compiled else "sgd", loss="mse")
+    again = {None: [], "by another": [tuning.GradientNorm()], "by the same": [watch]}[watched]
+    history = model.fit(**fit, callbacks=again).history
+    assert set(history) == ({"loss", "gradient_norm"} if watched else {"loss"})
+    assert np.isfinite(list(history.values())).all()
+
+
 @pytest.mark.parametrize("scaled", ["dynamic", "fixed"])
 def test_the_scale_of_the_loss_is_taken_off(scaled):
     found = []

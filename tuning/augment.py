@@ -44,6 +44,7 @@ STRENGTHS = {
         "cut_mix": 1.0,
     },
 }
+IN_RANGE = ("contrast", "brightness", "rand_augment", "erase")  # what asks for the value range
 FLIPS = (None, "horizontal", "vertical", "horizontal_and_vertical")
 
 
@@ -79,6 +80,9 @@ def augmentation(
     Raises:
         ValueError: If there is no such strength or name, or a value is out of range; when it is
             mapped, if targets cannot be mixed.
+        tf.errors.InvalidArgumentError: At a batch whose pixels are of another range, as
+            those from 0 to 1 under the default, where a change depends on it; or whose ids are
+            none of the classes.
 
     Reference: [Cubuk et al., 2019](https://arxiv.org/abs/1909.13719) (RandAugment);
     [Zhong et al., 2017](https://arxiv.org/abs/1708.04896) (random erasing);
@@ -104,7 +108,9 @@ def augmentation(
 
     def augment(images, targets, *weights):
         _check(images, row, mixes, weights)
-        images = tf.cast(images, "float32")
+        floats, images = images.dtype.is_floating, tf.cast(images, "float32")
+        if any(row[name] for name in IN_RANGE):
+            images = _check_range(tf, images, low, high, floats)
         for layer in steps:
             images = layer(images, training=True)
         if mixes:
@@ -195,6 +201,20 @@ def _check(images, row, mixes, weights):
         )
 
 
+def _check_range(tf, images, low, high, floats):
+    """Raise, at each batch, where pixels are far out of the value range, or far too dark for it."""
+    least, most, slack = tf.reduce_min(images), tf.reduce_max(images), (high - low) / 2
+    dark = floats and high > 2
+    within = (
+        (least >= low - slack)
+        & (most <= high + slack)
+        & ((most > 1) | (most <= 0) if dark else True)
+    )
+    said = f"Pixels must be of the value range. Received: value_range={(low, high)!r}, and from, to"
+    with tf.control_dependencies([tf.debugging.Assert(within, [said, least, most])]):
+        return tf.identity(images)
+
+
 def _rows(tf, targets, num_classes):
     """Return targets as rows: one-hot of class ids, or as they are."""
     shape = tuple(targets.shape)
@@ -205,7 +225,15 @@ def _rows(tf, targets, num_classes):
             f"Received: num_classes=None and targets of shape {shape}."
         )
     if ids:
-        return tf.one_hot(tf.reshape(tf.cast(targets, "int32"), [-1]), num_classes)
+        targets = tf.reshape(targets, [-1])
+        numbers = tf.cast(targets, "int32")
+        right = (
+            (numbers >= 0) & (numbers < num_classes) & (tf.cast(numbers, targets.dtype) == targets)
+        )
+        said = f"Targets must be class ids below num_classes={num_classes}. Received:"
+        check = tf.debugging.Assert(tf.reduce_all(right), [said, targets], summarize=8)
+        with tf.control_dependencies([check]):
+            return tf.one_hot(numbers, num_classes)
     if len(shape) != 2 or num_classes not in (None, shape[1]):
         raise ValueError(
             "Targets that are mixed must be class ids or rows of one number for each class. "

@@ -11,7 +11,8 @@ class GradualUnfreezing(keras.callbacks.Callback):
     Compile the model with all its layers trainable: the callback freezes them itself when
     training begins, batch normalizations in inference mode, and remakes the training step at
     each change. The optimizer knows every weight from the start, so nothing that it has
-    gathered is lost. When training ends, every layer is as trainable as it was before.
+    gathered is lost. When training ends, every layer is as trainable as it was before. What shall
+    never thaw stays in the last entry of the schedule.
 
     Args:
         schedule: Dict from an epoch, the first being 0, to what is frozen from it on, as
@@ -21,7 +22,7 @@ class GradualUnfreezing(keras.callbacks.Callback):
 
     Raises:
         ValueError: If the schedule is none, or, when training begins, it names what the model
-            has not, or the optimizer has never seen what will thaw.
+            has not, or what will thaw is frozen already, or unknown to the optimizer.
 
     Reference: [Howard and Ruder, 2018](https://arxiv.org/abs/1801.06146)
 
@@ -63,6 +64,7 @@ class GradualUnfreezing(keras.callbacks.Callback):
             epoch: [] if up_to is None else [layer for _, layer in frozen_layers(self.model, up_to)]
             for epoch, up_to in self.stages(self.model).items()
         }
+        _check_thawed(self.model, frozen)
         self.begun = _Begun(self.model, frozen)
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -75,6 +77,18 @@ class GradualUnfreezing(keras.callbacks.Callback):
         if self.begun is not None:
             self.begun.restore()
         self.begun = None
+
+
+def _check_thawed(model, frozen):
+    """Raise where a layer that the schedule thaws would stay frozen."""
+    always = set.intersection(*({id(x) for x in layers} for layers in frozen.values()))
+    for layer in (x for layers in frozen.values() for x in layers):
+        if not layer.trainable and id(layer) not in always:
+            raise ValueError(
+                "What a schedule thaws must be trainable when training begins. Received: "
+                f"{model.name!r} with {layer.name!r} frozen, by hand or by a training that was "
+                "interrupted. Call tuning.unfreeze(model) and model.compile(…) first."
+            )
 
 
 class _Begun:
@@ -138,6 +152,7 @@ class _Known:
         self.all = {name: getattr(optimizer, name) for name in names}
         self.variables = list(self.all["_trainable_variables"])
         self.kept = {id(v) for v in self.variables}
+        self.averaged = set(self.kept) if int(optimizer.iterations) else set()
 
     def keep(self, variables):
         optimizer, ids = self.optimizer, {id(v) for v in variables}
@@ -149,11 +164,19 @@ class _Known:
         if optimizer.use_ema:
             averages = self.all["_model_variables_moving_average"]
             new["_model_variables_moving_average"] = [averages[i] for i, _ in kept]
-            for i, v in kept:
-                if id(v) not in self.kept:  # an average begins where its weight thaws
-                    averages[i].assign(v)
+            self._average(ids)
         vars(optimizer).update(new)  # setting attributes would have them tracked anew
         self.kept = ids
 
     def restore(self):
         vars(self.optimizer).update(self.all)
+        if self.optimizer.use_ema:
+            self._average({id(v) for v in self.variables})
+
+    def _average(self, ids):
+        """Begin the averages of weights at their values: at 0, they would soon replace them."""
+        averages = self.all["_model_variables_moving_average"]
+        for average, v in zip(averages, self.variables):
+            if id(v) in ids - self.averaged:
+                average.assign(keras.ops.copy(v))  # JAX gives each buffer away once
+        self.averaged |= ids
