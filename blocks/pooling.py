@@ -2,7 +2,7 @@
 
 from keras import initializers, layers, ops
 
-from blocks.attend import head_width
+from blocks.attend import ScaledDotProduct, head_width
 from blocks.attention import split_heads
 from blocks.base import (
     Block,
@@ -97,6 +97,7 @@ class AttentionPooling(Block):
         check_positive(num_heads=num_heads, num_queries=num_queries)
         check_rate(dropout=dropout)
         self.num_heads, self.num_queries = num_heads, num_queries
+        self.attend = ScaledDotProduct(dtype=self.dtype_policy, name="attend")
         self.dropout = layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.input_spec = layers.InputSpec(min_ndim=3, max_ndim=5)
         self.supports_masking = True
@@ -116,7 +117,7 @@ class AttentionPooling(Block):
     def call(self, x, mask=None):
         key, value = map(self.split, ops.split(self.key_value(x), 2, axis=-1))
         seen = None if mask is None else self.key_mask(mask)
-        y = ops.dot_product_attention(self.queries(key), key, value, mask=seen)
+        y = self.attend([self.queries(key), key, value], visible=seen)
         return self.dropout(self.output_projection(self.merge(y)))
 
     def compute_mask(self, inputs, previous_mask):

@@ -94,16 +94,17 @@ def check_levels(input_shape):
     """Raise where a list or dict of shapes is no pyramid, fine to coarse."""
     levels = levels_of(input_shape)
     shapes = [input_shape[key] for key in levels]
-    if len(shapes) < 2 or not all(map(_halves, shapes, shapes[1:])) or _skips(levels):
+    maps = all(isinstance(shape, (list, tuple)) and len(shape) == 4 for shape in shapes)
+    if not maps or len(shapes) < 2 or not all(map(_halves, shapes, shapes[1:])) or _skips(levels):
         raise ValueError(
-            "At least two maps are needed, each about half the one before. "
+            "A list or dict of at least two maps is needed, each about half the one before. "
             f"Received: input_shape={input_shape}."
         )
 
 
 def _halves(fine, coarse):
     """Return whether the sides fit, so far as they are known: (27, 14), or 'valid' (54, 26)."""
-    return len(fine) == len(coarse) == 4 and all(
+    return all(
         None in (a, b) or (-2 <= a - 2 * b <= MOST_LOST and a <= 3 * b)
         for a, b in zip(fine[1:3], coarse[1:3])
     )

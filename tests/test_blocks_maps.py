@@ -365,6 +365,17 @@ def test_attention_pooling_reads_no_masked_position(shape):
     layer = shaken(blocks.AttentionPooling(2, 3), x)
     mask = mask.reshape(shape[:-1])
     assert_equal(layer, x, attended(x, layer, ~mask), mask=mask)
+    nothing = ref.array(layer(x, mask=np.zeros_like(mask)))
+    np.testing.assert_allclose(nothing, nothing * 0 + ref.array(layer.output_projection.bias))
+
+
+@pytest.mark.parametrize("block", [blocks.FeaturePyramid, blocks.PathAggregation, blocks.BiFPN])
+@pytest.mark.parametrize(
+    "maps", [numbers(2, 8, 8, 4), [numbers(2, 8, 8, 4)], [numbers(2, 8, 4), numbers(2, 4, 4)]]
+)
+def test_what_is_no_pyramid_is_refused(block, maps):
+    with pytest.raises(ValueError, match="list or dict of at least two maps.*Received: "):
+        block(4)(maps)
 
 
 def test_attention_pooling_takes_the_mask_of_an_embedding():
