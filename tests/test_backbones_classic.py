@@ -58,7 +58,9 @@ def test_parameters_and_multiply_adds_of_networks_without_a_twin(name, macs):
 
 def test_alexnet_is_the_papers():
     """Five convolutions, in groups of two where the paper has two processors, two dense layers."""
-    found = facts(alexnet())
+    model = alexnet()
+    found = facts(model)
+    assert is_rectified(model.get_layer("dense1"))
     assert found.params + 4096 * 1000 + 1000 == 60_965_224
     convolutions = (
         55**2 * 96 * 11**2 * 3
@@ -67,6 +69,10 @@ def test_alexnet_is_the_papers():
     )
     assert found.macs == convolutions + 6**2 * 256 * 4096 + 4096**2
     assert [x.shape[1] for x in alexnet((227, 227, 3)).output.values()] == [55, 27, 13, 1]
+
+
+def is_rectified(layer):
+    return np.min(layer(np.random.default_rng(0).normal(size=(1, 1, 1, 4096)))) == 0
 
 
 # Without the classifier, as keras.applications counts them: all parameters, those that train.
@@ -94,6 +100,7 @@ def test_vgg_with_its_dense_layers_is_the_papers():
     dense = 49 * 512 * 4096 + 4096 + 4096**2 + 4096
     assert model.count_params() == convolutions[11] + dense
     assert model.output["P5"].shape[1:] == (1, 1, 4096)
+    assert is_rectified(model.get_layer("dense1"))
 
 
 def test_shortcuts_of_the_papers_small_networks_have_no_weights():
@@ -189,3 +196,24 @@ def test_a_classifier_gives_its_weights_to_another_size(tmp_path):
     again = resnet((64, 48, 3), 20, weights=tmp_path / "mine.keras")
     for ours, theirs in zip(again.weights, model.weights):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_poolings_of_the_papers():
+    """Shapes, parameters and multiply-adds would be the same with others."""
+    x = np.arange(16.0, dtype="float32").reshape(1, 4, 4, 1)
+    pooled = np.array(lenet().get_layer("s1")(x))
+    np.testing.assert_array_equal(pooled[0, :, :, 0], [[2.5, 4.5], [10.5, 12.5]])
+    x = np.zeros((1, 5, 5, 1), "float32")
+    x[0, 2, 2] = 1
+    overlapping = alexnet((64, 64, 3), dense_layers=False).get_layer("pool0")
+    np.testing.assert_array_equal(overlapping(x), np.ones((1, 2, 2, 1)))
+
+
+@pytest.mark.parametrize("depth", [18, 20])
+def test_norms_of_every_depth_have_the_published_epsilon(depth):
+    norms = [
+        layer
+        for layer in resnet((32, 32, 3), depth)._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    assert {norm.epsilon for norm in norms} == {1.001e-5}

@@ -252,3 +252,12 @@ def test_the_file_of_a_classifier_at_another_size(precision, tmp_path):
     model = heads.deploy(heads.attach(backbone, heads.ClassificationHead(4)))
     x = pixels(64, 40, 48, 3)
     to_tflite(model, tmp_path / "vit.tflite", precision, calibration=x, inputs=x, measure=False)
+
+
+def test_every_norm_has_the_papers_epsilon():
+    norms = [
+        layer
+        for layer in vit((32, 32, 3), "tiny")._flatten_layers()
+        if isinstance(layer, keras.layers.LayerNormalization)
+    ]
+    assert {norm.epsilon for norm in norms} == {1e-6}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import heads
-from backbones import mobilenet_v2, resnet
+from backbones import mobilenet_v2, resnet, vgg
 from benchmarks.networks.network import publish
 
 apps = keras.applications
@@ -181,3 +181,12 @@ def test_networks_without_published_weights_say_so():
 def test_published_constants_are_of_three_channels():
     with pytest.raises(ValueError, match="Received: an image of 4 channels"):
         resnet((64, 64, 4), 18, include_preprocessing=True)
+
+
+def test_published_weights_read_blue_first_unless_they_are_turned(tmp_path):
+    twin = apps.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
+    publish(twin, tmp_path / "vgg.h5")
+    kernel = np.array(twin.get_layer("block1_conv1").kernel)
+    for has, expected in ((False, kernel), (True, kernel[:, :, ::-1])):
+        model = vgg((32, 32, 3), 16, weights=tmp_path / "vgg.h5", include_preprocessing=has)
+        np.testing.assert_array_equal(model.get_layer("stage0_block0").conv.kernel, expected)

@@ -198,3 +198,19 @@ def test_odd_windows_shift_by_the_smaller_half():
     x = numbers(1, 10, 6, 8)
     layer = shaken(blocks.WindowAttention(2, window_size=5, shift=True), x)
     assert_equal(layer, x, windowed(x, layer, 5, 2))
+
+
+def test_causal_attention_hears_the_mask():
+    x, mask = numbers(2, 5, 8), np.array([[True, False, True, True, False], [True] * 5])
+    layer = shaken(blocks.SelfAttention(2, causal=True), x)
+    other = np.where(mask[..., None], x, 9.0)  # what is hidden may hold anything
+    y, z = (ref.array(layer(a, mask=mask)) for a in (x, other))
+    np.testing.assert_allclose(y[mask], z[mask], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_rotary_angles_are_whole_in_half_precision(policy):
+    x = numbers(1, 600, 1, 8)
+    exact = ref.array(blocks.RotaryEmbedding(dtype="float32")(x))
+    y = ref.array(ops.cast(blocks.RotaryEmbedding(dtype=policy)(x), "float32"))
+    np.testing.assert_allclose(y, exact, atol=0.05)

@@ -209,3 +209,42 @@ def test_poolings_beside_convolutions_in_int8(pool, tmp_path):
     samples = numbers(16, 7, 8, 4)
     args = {"calibration": samples, "inputs": samples, "tolerance": 25.0, "measure": False}
     assert to_tflite(model, tmp_path / "block.tflite", "int8", **args).parity.passed
+
+
+def test_even_kernels_reach_further_ahead():
+    x = numbers(2, 7, 6, 4)
+    layer = shaken(blocks.PreActivationBlock(4, kernel_size=4, strides=2), x)
+    y = every_second(ref.convolve(ref.relu(ref.batch_norm(x, layer.norm)), layer.conv.conv.kernel))
+    y = biased(ref.relu(ref.batch_norm(y, layer.conv.norm)), layer.last)
+    assert_equal(layer, x, y + every_second(x))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        blocks.PreActivationBlock(2, drop_path=0.5),
+        blocks.ResidualBlock(2, drop_path=0.5, activation=None),
+    ],
+)
+def test_a_dropped_branch_leaves_the_input(layer):
+    x = numbers(400, 3, 3, 2)
+    y = ref.array(shaken(layer, x)(x, training=True))
+    np.testing.assert_allclose((y == x).all((1, 2, 3)).mean(), 0.5, atol=0.1)
+
+
+def test_dense_block_has_one_activation():
+    x = numbers(2, 7, 6, 4)
+    layer = shaken(blocks.DenseBlock(1, 2, activation="tanh"), x)
+    (part,) = layer.parts
+    y = ref.convolve(np.tanh(ref.batch_norm(x, part.norm)), part.narrow.conv.kernel)
+    y = ref.convolve(np.tanh(ref.batch_norm(y, part.narrow.norm)), part.conv.conv.kernel)
+    assert_equal(layer, x, np.concatenate([x, y], axis=-1))
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_where_no_norm_follows_there_is_a_bias(norm):
+    dense, transition = blocks.DenseBlock(1, 2, norm=norm), blocks.TransitionBlock(norm=norm)
+    for layer in (dense, transition):
+        layer.build((None, 8, 8, 4))
+    for unit in (dense.parts[0].conv, transition.conv):
+        assert unit.conv.use_bias == (norm == "none")

@@ -70,3 +70,8 @@ def test_the_bottleneck_of_coordinates_has_eight_channels_at_least():
     layer = blocks.CoordinateAttention()
     layer.build((None, 4, 4, 512))
     assert layer.reduce.units == 16
+
+
+def test_the_bottleneck_of_few_channels_has_one():
+    layer = blocks.ChannelSpatialAttention()  # a sixteenth of 8 channels is less
+    assert layer(numbers(2, 5, 6, 8)).shape == (2, 5, 6, 8) and layer.reduce.units == 1

@@ -251,3 +251,8 @@ def test_lengths_survive_int8(tmp_path):
     e, expected = export.predict(bundle.path, x)["embedding"], array(answer(x))
     np.testing.assert_allclose(np.linalg.norm(e, axis=1), 1, atol=0.02)
     assert np.abs(e @ e.T - expected @ expected.T).max() < 0.1
+
+
+@pytest.mark.parametrize(("kind", "most"), [("arcface", np.pi / 2), ("cosface", 2)])
+def test_the_largest_margins_are_taken(kind, most):
+    assert heads.MarginLoss(3, kind, margin=most).margin == most

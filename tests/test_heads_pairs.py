@@ -6,7 +6,7 @@ import pytest
 from sklearn import metrics as sk
 
 import heads
-from heads.pairs import roc
+from heads.pairs import _tar_at, roc
 from tests.test_heads import IMAGES, backbone
 
 
@@ -186,3 +186,24 @@ def test_the_callback_needs_an_embedding():
     model.compile("sgd", loss=heads.losses(model))
     with pytest.raises(ValueError, match="a MarginHead. Received: a model with classification"):
         model.fit(IMAGES, np.arange(16) % 4, verbose=0, callbacks=heads.VerifyPairs((IMAGES, [])))
+
+
+def test_a_share_that_is_met_exactly_may_be_used_up():
+    angles = np.radians([10, 20, 40, 30, *range(50, 59)])
+    rates = roc(np.cos(angles), np.arange(13) < 3)
+    assert _tar_at(0.1, rates, 10) == 1.0
+
+
+def test_the_seed_draws_the_folds():
+    x, ids = faces(6, 8)
+    found = [heads.verification(x, ids, seed=i)["accuracy_std"] for i in (0, 0, 1)]
+    assert found[0] == found[1] != found[2]
+
+
+def test_the_name_of_the_callback_is_that_of_its_scores():
+    ids = np.arange(16) % 4
+    model = heads.attach(backbone(), heads.MarginHead(4, 8))
+    model.compile("sgd", loss=heads.losses(model), run_eagerly=True)
+    callback = heads.VerifyPairs((IMAGES, ids), folds=2, name="faces")
+    logs = model.fit(IMAGES, ids, verbose=0, callbacks=[callback]).history
+    assert {*logs} == {"loss", "faces", "faces_auc", "faces_eer", "faces_tar"}

@@ -1,12 +1,14 @@
 """Augmentation keeps shape, range and meaning, and mixes targets as it mixes images."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tuning
-from tuning.augment import NOTHING, STRENGTHS
+from tuning.augment import NOTHING, STRENGTHS, _mixes
 
 
 def images(count=32, side=16, channels=3, seed=0):
@@ -185,3 +187,17 @@ def test_dark_batches_are_augmented():
 
 def test_every_strength_names_everything():
     assert all(set(row) == set(NOTHING) for row in STRENGTHS.values())
+
+
+@pytest.mark.parametrize("name", ["contrast", "brightness", "erase"])
+@pytest.mark.parametrize("low, high", [(0, 1), (-1, 1)])
+def test_what_asks_for_the_range_keeps_it_alone(name, low, high):
+    x = (low + (high - low) * (images() / 255)).astype("float32")
+    augment = tuning.augmentation("none", **{name: 0.2}, value_range=(low, high), seed=1)
+    for found, _ in batches(augment, x, np.arange(32)):
+        assert low <= found.min() < low + 0.2 and high - 0.2 < found.max() <= high
+
+
+def test_alpha_of_cut_mix_is_not_the_most_of_a_range():
+    (cut,) = _mixes({**NOTHING, "cut_mix": 0.7}, random.Random(0))
+    assert tuple(cut.factor) == (0.7, 0.7)

@@ -256,3 +256,20 @@ def test_what_cannot_thaw_is_said_before_training():
     model.compile("adam", loss=LOSS, run_eagerly=EAGER)
     with pytest.raises(ValueError, match="leave something to train"):
         model.fit(*data(), verbose=0, callbacks=[tuning.GradualUnfreezing({0: "head"})])
+
+
+def test_what_never_thawed_trains_afterwards():
+    model, _ = network()
+    model.compile("adam", loss=LOSS)  # the step is remade, not only run
+    model.fit(*data(), epochs=1, verbose=0, callbacks=[tuning.GradualUnfreezing({0: "P2"})])
+    before = values(model)
+    model.fit(*data(), epochs=1, verbose=0)
+    assert moved(model, before) == set(before)
+
+
+@pytest.mark.parametrize("up_to", [None, "stage2.conv1"])
+def test_unfreezing_reaches_every_depth(up_to):
+    model, _ = network()
+    tuning.freeze(model, up_to)
+    tuning.unfreeze(model)
+    assert all(layer.trainable for layer in model._flatten_layers())

@@ -176,3 +176,19 @@ def test_what_is_no_number_is_named_and_kept_out_of_the_mean():
 def test_wrong_thresholds_are_refused(wrong):
     with pytest.raises(ValueError, match=f"Received: {[*wrong][0]}="):
         tuning.GradientNorm(**wrong)
+
+
+def test_two_steps_are_no_rule_for_a_third():
+    x, y = linear_data()
+    y[4:6] = 1e6
+    model = dense(4, 1)
+    model.compile(keras.optimizers.SGD(0.0), loss="mse")
+    assert warned(model, x, y) == []
+
+
+def test_loss_scaling_may_overflow():
+    """It looks for its scale by that, at the first fit, too."""
+    model = dense(4, 1)
+    inner = keras.optimizers.SGD(0.0)
+    model.compile(keras.optimizers.LossScaleOptimizer(inner, initial_scale=2.0**127), loss="mse")
+    assert warned(model, *linear_data(scale=10.0)) == []

@@ -143,3 +143,23 @@ def test_what_is_wrong_is_refused():
     second = keras.Model(twice, layers.Dense(4, name="same", use_bias=False)(twice), name="two")
     with pytest.raises(ValueError, match="Received: 'same/kernel' at 0 and at 1"):
         depths(keras.Model(twice, second(first(twice))))
+
+
+@pytest.mark.parametrize("scaled", ["dynamic", "fixed"])
+def test_the_scale_of_the_loss_is_the_others(scaled):
+    rng, found = np.random.default_rng(0), []
+    x, y = rng.normal(size=(16, 4)), rng.normal(size=(16, 1))
+    for scale in (False, True):
+        optimizer = keras.optimizers.SGD(0.1)
+        if scale and scaled == "dynamic":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=64.0)
+        elif scale:
+            optimizer.loss_scale_factor = 64.0
+        keras.utils.set_random_seed(0)
+        dense = [layers.Dense(3, name="in"), layers.Dense(1, name="out")]
+        model = keras.Sequential([keras.Input((4,)), *dense])
+        model.compile(tuning.layerwise_decay(optimizer, model, 0.5), loss="mse")
+        model.fit(x, y, shuffle=False, verbose=0)
+        found.append(model.get_weights())
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, rtol=1e-5)

@@ -361,3 +361,11 @@ def test_examples_of_docstrings_run(name):
         if getattr(public, "__module__", None) == module.__name__:
             name = getattr(public, "__name__", "")
             assert name not in tuning.__all__ or ">>>" in public.__doc__
+
+
+def test_adamw_clips_all_weights_together():
+    optimizer = tuning.adamw(None, 0.1, clip=1.0, weight_decay=0.0)
+    weights = [keras.Variable(np.zeros(1, "float32")) for _ in range(2)]
+    optimizer.build(weights)
+    optimizer.apply([keras.ops.convert_to_tensor([x]) for x in (30.0, 40.0)])
+    np.testing.assert_allclose([float(m[0]) for m in optimizer._momentums], [0.06, 0.08], rtol=1e-5)

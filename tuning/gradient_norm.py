@@ -74,7 +74,7 @@ class GradientNorm(keras.callbacks.Callback):
         self._warned, self._before = set(), []
         self._tap = _Tap(self.model)
         # Loss scaling looks for the largest scale that does not overflow: it meets infinity.
-        self._scaled = hasattr(self.model.optimizer, "dynamic_scale")
+        self._scaled = isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._rows = []
