@@ -300,6 +300,7 @@ def test_sublayers_have_names_of_their_own(case):
     assert names(case.make()) == names(case.make())
 
 
+@alike_everywhere
 @every_layer
 def test_save_and_load_give_the_same_outputs(case, tmp_path):
     model, x = as_model(case), numbers(case.input_shape)
