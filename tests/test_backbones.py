@@ -1,7 +1,5 @@
 """Networks against their published twins, and the pyramids of other people's."""
 
-import os
-
 import keras
 import numpy as np
 import pytest
@@ -9,6 +7,7 @@ from keras import layers
 
 import blocks
 from backbones import mobilenet_v2, pyramid, resnet
+from tests.slow import some_slow
 
 apps = keras.applications
 
@@ -22,7 +21,7 @@ def test_resnets_without_a_twin_have_the_parameters_of_the_paper(depth, trainabl
     assert count(resnet((64, 64, 3), depth).trainable_weights) == trainable
 
 
-@pytest.mark.parametrize("alpha", [0.5, 1.4])
+@pytest.mark.parametrize("alpha", some_slow([0.5, 0.75, 1.3, 1.4], 0.75, 1.3, 1.4))
 def test_width_factors_of_the_paper(alpha):
     twin = apps.MobileNetV2((32, 32, 3), alpha, include_top=False, weights=None)
     assert mobilenet_v2((32, 32, 3), alpha).count_params() == twin.count_params()
@@ -96,11 +95,7 @@ LEVELS = {
 }
 
 
-# Those of hundreds of layers run in `make conformance`'s environment alone.
-SLOW = () if os.environ.get("KERAS_BLOCKS_FULL") else ("NASNetMobile", "InceptionResNetV2")
-
-
-@pytest.mark.parametrize("network", [name for name in LEVELS if name not in SLOW])
+@pytest.mark.parametrize("network", some_slow(LEVELS, "NASNetMobile", "InceptionResNetV2"))
 def test_pyramids_of_keras_applications(network):
     sides, names = LEVELS[network]
     app = getattr(apps, network)(include_top=False, weights=None, input_shape=(224, 224, 3))

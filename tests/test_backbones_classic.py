@@ -8,6 +8,7 @@ import heads
 from backbones import alexnet, densenet, inception, lenet, pyramid, resnet, resnet_v2, vgg
 from benchmarks.networks import NETWORKS
 from benchmarks.networks.network import Facts, facts, publish
+from tests.slow import slow, some_slow
 
 SMALL = {
     "alexnet": lambda shape=(64, 64, 3), **kw: alexnet(shape, dense_layers=False, **kw),
@@ -19,7 +20,6 @@ SMALL = {
     "resnet_v2": lambda shape=(32, 32, 3), **kw: resnet_v2(shape, **kw),
     "vgg": lambda shape=(32, 32, 3), **kw: vgg(shape, 11, **kw),
 }
-NAMES = pytest.mark.parametrize("name", SMALL)
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def forget():
     keras.backend.clear_session()
 
 
-@NAMES
+@pytest.mark.parametrize("name", some_slow(SMALL, "densenet", "inception"))
 def test_levels_are_those_that_a_search_finds(name):
     model = SMALL[name]()
     found = pyramid(model, list(model.output))
@@ -84,6 +84,7 @@ DEEP = {
 }
 
 
+@slow
 @pytest.mark.parametrize("name", DEEP)
 def test_deep_networks_have_the_parameters_of_keras_applications(name):
     make, params, trained = DEEP[name]
@@ -110,7 +111,7 @@ def test_shortcuts_of_the_papers_small_networks_have_no_weights():
     assert [path.split("/")[-1] for path in tiny] == ["kernel", "bias"] * 2
 
 
-@NAMES
+@pytest.mark.parametrize("name", some_slow(SMALL, "densenet", "inception"))
 def test_sides_may_be_open_and_channels_any(name):
     model = SMALL[name]((None, None, 2))
     outputs = model(np.zeros((1, 96, 107, 2), "float32"))
@@ -185,8 +186,6 @@ def test_files_of_other_networks_are_refused(tmp_path):
     publish(twin, tmp_path / "vgg.h5")
     with pytest.raises(ValueError, match="Received: "):
         vgg((32, 32, 3), 19, weights=tmp_path / "vgg.h5")
-    with pytest.raises(ValueError, match="Received: "):
-        densenet((32, 32, 3), weights=tmp_path / "vgg.h5")
 
 
 def test_a_classifier_gives_its_weights_to_another_size(tmp_path):
