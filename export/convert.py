@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]  # where `export` is, wherever the process went
 def convert(model, precision="float32", samples=None, input_shape=None):
     """Return the file of a float32 model: batch 1, built-in operations, one named signature.
 
-    Layers that offer `fuse()` go into it fused.
+    Layers that offer `fuse()` go into it fused; those that say `stays_float`, and all behind them,
+    compute in floats in an int8 file: what ranks and cuts is lost in 256 steps.
 
     Args:
         model: A model that `float32.rebuilt` returned.
@@ -30,6 +31,7 @@ def convert(model, precision="float32", samples=None, input_shape=None):
     """
     worker.prepare()
     model = fused(model)
+    layers = model._flatten_layers()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         on_tensorflow = keras.backend.backend() == "tensorflow"
@@ -49,6 +51,7 @@ def convert(model, precision="float32", samples=None, input_shape=None):
                 precision=precision,
                 names=list(samples or ()),
                 calibration=str(folder / "calibration.npz"),
+                floating=[x.name for x in layers if getattr(x, "stays_float", False)],
             )
         except WorkerError as error:
             _disk(error)

@@ -8,6 +8,7 @@ goes to standard error.
 import gc
 import json
 import os
+import re
 import sys
 import traceback
 
@@ -39,8 +40,11 @@ def save(keras_file, folder, input_shape, precision, modules, path):
     return {"loops": savedmodel.write(model, folder, input_shape, precision)}
 
 
-def convert(folder, target, precision, names, calibration):
-    """Convert a SavedModel to a file of built-in operations."""
+def convert(folder, target, precision, names, calibration, floating):
+    """Convert a SavedModel to a file of built-in operations.
+
+    In an int8 file, the layers named in `floating`, and what follows them, stay in floats.
+    """
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(folder)
@@ -56,9 +60,41 @@ def convert(folder, target, precision, names, calibration):
         converter.representative_dataset = lambda: (
             {name: values[i : i + 1] for name, values in samples.items()} for i in range(count)
         )
+    partly = precision == "int8" and floating
+    content = quantized(converter, floating) if partly else converter.convert()
     with open(target, "wb") as file:
-        file.write(converter.convert())
+        file.write(content)
     return {}
+
+
+def quantized(converter, floating):
+    """Return an int8 file of which layers stay in floats."""
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    converter._experimental_calibrate_only = True
+    calibrated = converter.convert()
+    stay = tensors_of(floating, calibrated)
+    if not stay:
+        raise ValueError(f"The file must name the operations of its layers. Received: {floating}.")
+    return mlir_quantize(calibrated, denylisted_nodes=stay)
+
+
+def tensors_of(layers, content):
+    """Return the names of the tensors that layers make in a file, and of all made of those."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
+    names = [graph.Tensors(i).Name().decode() for i in range(graph.TensorsLength())]
+    # Keras numbers a scope that it enters again: "decoder_1/".
+    scope = re.compile(rf"(^|[/;])({'|'.join(map(re.escape, layers))})(_\d+)?/")
+    found = {}
+    for i in range(graph.OperatorsLength()):
+        operation = graph.Operators(i)
+        read = operation.InputsAsNumpy().tolist() if operation.InputsLength() else []
+        made = operation.OutputsAsNumpy().tolist()
+        if any(scope.search(names[x]) for x in made) or any(x in found for x in read):
+            found.update((x, names[x]) for x in made)
+    return list(found.values())
 
 
 def run(file, names, inputs, outputs):

@@ -4,6 +4,9 @@ from heads.base import Head
 from heads.classification import ClassificationHead
 from heads.cross_entropy import CrossEntropy
 from heads.deployment import deploy
+from heads.detection.head import DetectionHead
+from heads.detection.loss import DetectionLoss
+from heads.detection.pack import pack_boxes, unpack_boxes
 from heads.graph import attach, losses, metrics
 from heads.margin import MarginHead
 from heads.margin_loss import MarginLoss
@@ -18,6 +21,8 @@ __all__ = [
     "Accuracy",
     "ClassificationHead",
     "CrossEntropy",
+    "DetectionHead",
+    "DetectionLoss",
     "Head",
     "MacroAUC",
     "MacroScore",
@@ -34,5 +39,7 @@ __all__ = [
     "deploy",
     "losses",
     "metrics",
+    "pack_boxes",
+    "unpack_boxes",
     "verification",
 ]

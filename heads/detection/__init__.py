@@ -1,0 +1,1 @@
+"""Heads that find boxes, and what stands around them: targets, data sets, scores, pictures."""

@@ -1,0 +1,137 @@
+"""From what every position says to boxes."""
+
+import keras
+from keras import layers, ops
+
+from blocks.base import PlainArguments, check_positive, register
+from heads.base import are_numbers
+from heads.detection.code import Code
+from heads.detection.suppress import suppress
+
+FORMATS = ("xyxy", "yxyx")
+
+
+@register
+class BoxDecoder(PlainArguments, layers.Layer):
+    """The best boxes of a `DetectionHead`, with scores and classes.
+
+    Every position gives the box of its best class. The `candidates` best of them are taken, and
+    unless the head is free of it, those that overlap a better one of their class are left out.
+
+    Shape: the raw output `(batch, points, columns)`, or a dict of its parts, to a dict: `"boxes"`,
+    `(batch, max_detections, 4)`, left, top, right and bottom in pixels of the network's image;
+    `"scores"` and `"classes"`, `(batch, max_detections)`; `"count"`, `(batch,)`. The best come
+    first; behind `count` boxes and scores are 0 and classes -1.
+
+    Args:
+        num_classes: Number of classes.
+        bins: Logits of a distance.
+        nms_free: Whether the one-to-one branch answers, without suppression.
+        score: Least score.
+        iou: Largest overlap of two boxes of a class.
+        max_detections: Number of rows.
+        candidates: Number of boxes that suppression looks at.
+        agnostic: Whether boxes of all classes suppress each other.
+    """
+
+    stays_float = True  # in int8 files
+
+    def __init__(
+        self,
+        num_classes,
+        bins=16,
+        nms_free=False,
+        *,
+        score=0.25,
+        iou=0.6,
+        max_detections=100,
+        candidates=500,
+        agnostic=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_positive(max_detections=max_detections, candidates=candidates)
+        for name, value in {"score": score, "iou": iou}.items():
+            if not are_numbers(value, ()) or not 0 <= value <= 1:
+                raise ValueError(f"`{name}` must lie in [0, 1]. Received: {name}={value!r}.")
+        self.code = Code(num_classes, bins, 2 if nms_free else 1)
+        self.score, self.iou, self.agnostic = score, iou, agnostic
+        self.max_detections, self.candidates = max_detections, candidates
+
+    def call(self, inputs):
+        branch = inputs if isinstance(inputs, dict) else self.code.split(inputs)[-1]
+        logits = branch["logits"]
+        count = self.max_detections if self.code.branches == 2 else self.candidates
+        best, places = ops.top_k(ops.max(logits, axis=-1), min(count, logits.shape[1] or count))
+        chosen = {key: take(x, places) for key, x in branch.items()}
+        boxes = self.code.corners(chosen["boxes"], chosen["points"])
+        classes = largest(chosen["logits"])
+        scores = ops.sigmoid(best)
+        scores = ops.where(scores >= self.score, scores, -1.0)
+        if self.code.branches == 2:
+            return self.padded(boxes, scores, classes)
+        apart = boxes if self.agnostic else self.by_class(boxes, classes, branch["points"])
+        places, count = suppress(apart, scores, self.max_detections, self.iou)
+        kept = ops.arange(self.max_detections, dtype="int32")[None] < count[:, None]
+        scores = ops.where(kept, take(scores[..., None], places)[..., 0], -1.0)
+        classes = take(classes[..., None], places)[..., 0]
+        return self.padded(take(boxes, places), scores, classes)
+
+    def by_class(self, boxes, classes, points):
+        """Return boxes moved so far that those of two classes cannot overlap."""
+        far = ops.max(points[..., :2]) + ops.max(points[..., 2])
+        boxes = ops.clip(boxes, 0.0, far)
+        return boxes + ops.cast(classes, boxes.dtype)[..., None] * far
+
+    def padded(self, boxes, scores, classes):
+        """Return the answer, with rows where there is no box."""
+        found = scores >= 0
+        more = self.max_detections - scores.shape[1]
+        answer = {
+            "boxes": ops.where(found[..., None], boxes, 0.0),
+            "scores": ops.where(found, scores, 0.0),
+            "classes": ops.where(found, classes, -1),
+        }
+        if more > 0:
+            fill = {"boxes": 0.0, "scores": 0.0, "classes": -1}
+            answer = {
+                key: ops.pad(
+                    x, [[0, 0], [0, more], [0, 0]][: len(x.shape)], constant_values=fill[key]
+                )
+                for key, x in answer.items()
+            }
+        return {**answer, "count": ops.sum(ops.cast(found, "int32"), axis=-1)}
+
+    def compute_output_shape(self, input_shape):
+        batch = (input_shape["logits"] if isinstance(input_shape, dict) else input_shape)[0]
+        rows = (batch, self.max_detections)
+        return {"boxes": (*rows, 4), "scores": rows, "classes": rows, "count": (batch,)}
+
+    def compute_output_spec(self, inputs):
+        shape = (
+            {k: v.shape for k, v in inputs.items()} if isinstance(inputs, dict) else inputs.shape
+        )
+        kinds = {"classes": "int32", "count": "int32"}
+        return {
+            key: keras.KerasTensor(value, kinds.get(key, "float32"))
+            for key, value in self.compute_output_shape(shape).items()
+        }
+
+
+def largest(logits):
+    """Return the place of the largest number on the last axis, as one op of a file.
+
+    Keras's `argmax` of floats needs an op on TensorFlow that LiteRT does not have.
+    """
+    if keras.backend.backend() == "tensorflow" and not isinstance(logits, keras.KerasTensor):
+        import tensorflow as tf
+
+        return tf.argmax(logits, axis=-1, output_type="int32")
+    return ops.cast(ops.argmax(logits, axis=-1), "int32")
+
+
+def take(x, places):
+    """Return the rows of `(batch, rows, columns)` at places, `(batch, number)`."""
+    if x.shape[0] == 1:  # of a file, whose runtime gathers from one image
+        return ops.take(x[0], places[0], axis=0)[None]
+    return ops.take_along_axis(x, places[..., None], axis=1)

@@ -1,0 +1,47 @@
+"""Heads that find boxes."""
+
+import heads
+from tests.cases.case import Case
+
+MAPS = {"P3": (2, 4, 6, 4), "P4": (2, 2, 3, 6), "P5": (2, 1, 2, 8)}
+TWO = {"P2": (2, 4, 4, 4), "P3": (2, 2, 2, 4)}
+
+CASES = [
+    Case(
+        heads.DetectionHead,
+        {"num_classes": 3, "filters": 8, "depth": 1, "neck": "pyramid", "bins": 4},
+        MAPS,
+        (2, 32, 22),
+        [
+            {"num_classes": 0},
+            {"num_classes": 2, "levels": ["P3", "P5"]},
+            {"num_classes": 2, "levels": ["P3"]},
+            {"num_classes": 2, "levels": "P3"},
+            {"num_classes": 2, "neck": "fpn"},
+            {"num_classes": 2, "bins": 0},
+            {"num_classes": 2, "class_loss": "hinge"},
+            {"num_classes": 2, "box_loss": "l1"},
+            {"num_classes": 2, "loss_weights": {"boxes": 1.0}},
+        ],
+    ),
+    Case(
+        heads.DetectionHead,
+        {
+            "num_classes": 2,
+            "levels": ["P2", "P3"],
+            "filters": 4,
+            "depth": 1,
+            "neck": None,
+            "bins": 1,
+            "nms_free": True,
+            "separable": True,
+            "class_loss": "varifocal",
+            "box_loss": "giou",
+            "loss_weights": {"box": 2.0},
+            "norm": "layer",
+            "activation": "relu",
+        },
+        TWO,
+        (2, 20, 15),
+    ),
+]
