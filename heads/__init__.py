@@ -10,23 +10,41 @@ from heads.margin_loss import MarginLoss
 from heads.pairs import verification
 from heads.regression import R2, RegressionHead, RegressionLoss
 from heads.scores import Accuracy, MacroAUC, MacroScore, OwnAngle
+from heads.segmentation.boundary import BoundaryF1
+from heads.segmentation.deeplab import DeepLabHead
+from heads.segmentation.loss import SegmentationLoss
+from heads.segmentation.lraspp import LRASPPHead
+from heads.segmentation.scores import MaskDice, MaskIoU, PixelAccuracy
+from heads.segmentation.segformer import SegFormerHead
+from heads.segmentation.semantic_pyramid import PyramidSegmentationHead
+from heads.segmentation.unet import UNetHead
 from heads.targets import check_targets
 from heads.threshold import choose_threshold
 from heads.verify_pairs import VerifyPairs
 
 __all__ = [
     "Accuracy",
+    "BoundaryF1",
     "ClassificationHead",
     "CrossEntropy",
+    "DeepLabHead",
     "Head",
+    "LRASPPHead",
     "MacroAUC",
     "MacroScore",
     "MarginHead",
     "MarginLoss",
+    "MaskDice",
+    "MaskIoU",
     "OwnAngle",
+    "PixelAccuracy",
+    "PyramidSegmentationHead",
     "R2",
     "RegressionHead",
     "RegressionLoss",
+    "SegFormerHead",
+    "SegmentationLoss",
+    "UNetHead",
     "VerifyPairs",
     "attach",
     "check_targets",

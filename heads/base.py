@@ -16,8 +16,8 @@ class Head(Block):
     `make_metrics`, `decoder`, `check`, `doubts`.
 
     Attributes:
-        levels: Names of the features `call` takes, as a dict by these names. `None` is the
-            coarsest feature alone, as a tensor.
+        levels: Names of the features `call` takes, as a dict by these names; `"image"` is the
+            backbone's input. `None` is the coarsest feature alone, as a tensor.
         answer_name: What the answer is called where it is one tensor.
 
     >>> class Heatmap(Head):
