@@ -23,6 +23,7 @@ class SegmentationHead(Head):
     """
 
     answer_name = "classes"
+    by_batch = True
 
     def __init__(
         self, num_classes, levels, *, loss="cross_entropy", ignore_label=255, rank=2, **kwargs
@@ -99,11 +100,20 @@ class SegmentationHead(Head):
     def sides(self):
         """The sides of the image as far as they are known: of the model that the head is in."""
         if self._inbound_nodes:
-            return tuple(self._inbound_nodes[0].output_tensors[0].shape[1:-1])
+            return tuple(self._inbound_nodes[0].outputs[0].shape[1:-1])
         return (None,) * self.rank
 
     def check(self, targets):
         return self.targets.problems(targets, self.sides)
+
+    def check_beside(self, inputs, targets):
+        images = [x for x in inputs if len(x.shape) == self.rank + 2]
+        sides = tuple(images[0].shape[1:-1]) if len(images) == 1 else (None,) * self.rank
+        fits = self.targets.fits(targets.shape, sides)
+        return [] if fits else [self.targets.misfit(targets.shape, sides)]
+
+    def shrink(self, targets):
+        return self.targets.shrink(targets)
 
     def doubts(self, targets):
         return self.targets.doubts(targets)

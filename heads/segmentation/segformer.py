@@ -55,11 +55,11 @@ class SegFormerHead(SegmentationHead):
         ]
         self.resize = ResizeTo(dtype=policy, name="resize")
         self.join = layers.Concatenate(dtype=policy, name="join")
-        self.fuse = ConvNormAct(filters, 1, norm=norm, dtype=policy, name="fuse")
+        self.mix = ConvNormAct(filters, 1, norm=norm, dtype=policy, name="mix")
         self.drop = layers.SpatialDropout2D(dropout, dtype=policy, name="drop")
 
     def call(self, features):
         maps = [project(x) for project, x in zip(self.project, self.maps_of(features))]
         wide = [self.resize([x, maps[0]]) for x in maps]
         x = self.join(wide) if len(wide) > 1 else wide[0]
-        return self.logits_of(features, self.drop(self.fuse(x)))
+        return self.logits_of(features, self.drop(self.mix(x)))
