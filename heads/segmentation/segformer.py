@@ -50,8 +50,10 @@ class SegFormerHead(SegmentationHead):
         check_positive(filters=filters)
         check_rate(dropout=dropout)
         policy = self.dtype_policy
+        # Without biases: the norm behind the second projection takes them off again.
         self.project = [
-            layers.Dense(filters, dtype=policy, name=f"project{i}") for i in range(len(levels))
+            layers.Dense(filters, use_bias=False, dtype=policy, name=f"project{i}")
+            for i in range(len(levels))
         ]
         self.resize = ResizeTo(dtype=policy, name="resize")
         self.join = layers.Concatenate(dtype=policy, name="join")
