@@ -12,10 +12,13 @@ from heads.regression import R2, RegressionHead, RegressionLoss
 from heads.scores import Accuracy, MacroAUC, MacroScore, OwnAngle
 from heads.segmentation.boundary import BoundaryF1
 from heads.segmentation.deeplab import DeepLabHead
+from heads.segmentation.files import SegmentationFiles
 from heads.segmentation.loss import SegmentationLoss
 from heads.segmentation.lraspp import LRASPPHead
+from heads.segmentation.overlay import overlay
 from heads.segmentation.scores import MaskDice, MaskIoU, PixelAccuracy
 from heads.segmentation.segformer import SegFormerHead
+from heads.segmentation.segment import segment
 from heads.segmentation.semantic_pyramid import PyramidSegmentationHead
 from heads.segmentation.unet import UNetHead
 from heads.targets import check_targets
@@ -43,6 +46,7 @@ __all__ = [
     "RegressionHead",
     "RegressionLoss",
     "SegFormerHead",
+    "SegmentationFiles",
     "SegmentationLoss",
     "UNetHead",
     "VerifyPairs",
@@ -52,5 +56,7 @@ __all__ = [
     "deploy",
     "losses",
     "metrics",
+    "overlay",
+    "segment",
     "verification",
 ]

@@ -34,9 +34,7 @@ HEADS = {
     "unet_nested": lambda n, **k: heads.UNetHead(n, LEVELS, 4, nested=True, attention=True, **k),
     "deeplab": lambda n, **k: heads.DeepLabHead(n, "P3", "P1", 6, [2], **k),
     "lraspp": lambda n, **k: heads.LRASPPHead(n, "P3", "P1", 6, **k),
-    "pyramid": lambda n, **k: heads.PyramidSegmentationHead(
-        n, LEVELS, 4, pyramid_filters=4, **k
-    ),
+    "pyramid": lambda n, **k: heads.PyramidSegmentationHead(n, LEVELS, 4, pyramid_filters=4, **k),
     "segformer": lambda n, **k: heads.SegFormerHead(n, LEVELS, 6, **k),
 }
 every_head = pytest.mark.parametrize("make", HEADS.values(), ids=HEADS)
@@ -82,7 +80,9 @@ def test_features_may_be_the_image_s_size():
     maps = {"P0": fine, "P1": layers.MaxPooling2D(2, padding="same")(fine)}
     model = heads.attach(keras.Model(image, maps), heads.UNetHead(2, ["P0", "P1"], 4))
     assert model.output_shape == (None, 9, 8, 2)
-    assert not [x for x in blocks.flatten(model).layers if "to_image" in x.name and "resi" in x.name]
+    assert not [
+        x for x in blocks.flatten(model).layers if "to_image" in x.name and "resi" in x.name
+    ]
 
 
 def test_attach_needs_one_image():
@@ -147,7 +147,9 @@ def test_answers():
     np.testing.assert_array_equal(array(classes), logits.argmax(-1))
     both, logits = answer(3, probabilities=True)
     e = np.exp(logits)
-    np.testing.assert_allclose(array(both["probabilities"]), e / e.sum(-1, keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(
+        array(both["probabilities"]), e / e.sum(-1, keepdims=True), rtol=1e-5
+    )
     np.testing.assert_array_equal(array(both["classes"]), logits.argmax(-1))
     classes, logits = answer(1)
     np.testing.assert_array_equal(array(classes), logits[..., 0] >= 0)
@@ -196,7 +198,9 @@ def test_right_targets_pass_without_a_word():
     for data in (IDS, IDS[..., None], IDS.astype("float32"), (images, IDS.astype("uint8"))):
         heads.check_targets(data, HEAD)
     heads.check_targets(np.array([[[0, 1]]], bool), BINARY)
-    heads.check_targets([(images[:1], IDS[:1]), (np.zeros((1, 2, 3, 3)), np.zeros((1, 2, 3)))], HEAD)
+    heads.check_targets(
+        [(images[:1], IDS[:1]), (np.zeros((1, 2, 3, 3)), np.zeros((1, 2, 3)))], HEAD
+    )
     heads.check_targets((squares(3)[0], np.resize([0, 1, 2], (3, 21, 18))), attached())
 
 
@@ -213,7 +217,11 @@ WRONG = [
     (HEAD, IDS[0], "Received: shape \\(2, 2\\)"),
     (HEAD, IDS[:0], "at least one target"),
     (HEAD, IDS.astype(str), "must be numbers"),
-    (HEAD, (np.zeros((2, 4, 2, 3)), IDS), "\\(batch, 4, 2\\). Received: shape \\(2, 2, 2\\).*batch 0"),
+    (
+        HEAD,
+        (np.zeros((2, 4, 2, 3)), IDS),
+        "\\(batch, 4, 2\\). Received: shape \\(2, 2, 2\\).*batch 0",
+    ),
     (HEAD, (np.zeros((3, 2, 2, 3)), IDS), "3 inputs and 2 targets"),
     (HEAD, [(np.zeros((2, 2, 2, 3)), IDS), (np.zeros((2, 2, 2, 3)), IDS * 5)], "In batch 1"),
 ]

@@ -124,7 +124,7 @@ def check_names(levels):
     listed = isinstance(levels, (list, tuple)) and levels
     if not listed or not all(isinstance(x, str) for x in levels) or len({*levels}) < len(levels):
         raise ValueError(
-            f'`levels` must be names of features, fine to coarse. Received: levels={levels!r}. '
+            f"`levels` must be names of features, fine to coarse. Received: levels={levels!r}. "
             'Write ["P2", "P3", "P4", "P5"].'
         )
     return tuple(levels)

@@ -52,9 +52,7 @@ def tversky(targets, logits, known, alpha=0.3, beta=0.7):
     """
     p = probabilities(logits) * known
     hits = _sum(p * targets)
-    index = hits / (
-        hits + alpha * _sum(p * (1 - targets)) + beta * _sum((1 - p) * targets) + _TINY
-    )
+    index = hits / (hits + alpha * _sum(p * (1 - targets)) + beta * _sum((1 - p) * targets) + _TINY)
     return of_present(1 - index, targets)
 
 

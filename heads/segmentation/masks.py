@@ -28,9 +28,7 @@ class MaskTargets(NamedTuple):
     def rule(self):
         """What every target has to keep, a sentence."""
         ignored = "" if self.ignore_label is None else f", or {self.ignore_label} to be ignored"
-        return (
-            f"Masks must hold class ids, whole numbers from 0 to {self.classes - 1}{ignored}."
-        )
+        return f"Masks must hold class ids, whole numbers from 0 to {self.classes - 1}{ignored}."
 
     def ids(self, targets, logits):
         """Return targets as `(batch, *sides)`; raise where shapes do not fit."""
@@ -58,7 +56,7 @@ class MaskTargets(NamedTuple):
         shape, repair = tuple(shape), ""
         if len(shape) == len(sides) + 2:
             repair = " The ids of one-hot or coloured masks are needed: masks.argmax(axis=-1), "
-            repair += "or heads.read_masks with a palette."
+            repair += "or heads.SegmentationFiles(palette=…)."
         elif len(shape) == len(sides) + 1:
             repair = " Give each mask the size of its image, by nearest neighbours."
         words = ", ".join("any" if side is None else str(side) for side in sides)

@@ -72,20 +72,14 @@ class UNetHead(SegmentationHead):
         )
         check_positive(filters=filters)
         if len(check_names(levels)) < 2:
-            raise ValueError(
-                f"A U-Net needs at least two levels. Received: levels={levels!r}."
-            )
+            raise ValueError(f"A U-Net needs at least two levels. Received: levels={levels!r}.")
         if not isinstance(block, str) or block not in BLOCKS:
-            raise ValueError(
-                f"`block` must be one of {sorted(BLOCKS)}. Received: block={block!r}."
-            )
+            raise ValueError(f"`block` must be one of {sorted(BLOCKS)}. Received: block={block!r}.")
         common = {"block": block, "attention": attention, "rank": rank, "norm": norm}
         depth = len(levels) - 1
         self.stages = [
             [
-                UNetStage(
-                    filters * 2**i, name=f"stage{i}_{j}", dtype=self.dtype_policy, **common
-                )
+                UNetStage(filters * 2**i, name=f"stage{i}_{j}", dtype=self.dtype_policy, **common)
                 for j in range(depth - i)
                 if nested or j == depth - i - 1
             ]
