@@ -7,7 +7,7 @@ from keras import ops
 from blocks.base import check_positive
 from heads.base import Head
 from heads.deployment import deploy
-from heads.graph import functional_graph, head_nodes
+from heads.graph import functional_graph
 
 
 def segment(model, images, *, size=None, tile=False, overlap=0.25, batch_size=8):
@@ -46,16 +46,17 @@ def segment(model, images, *, size=None, tile=False, overlap=0.25, batch_size=8)
     predict, own = _predictor(model)
     size = _checked_size(size, own, tile)
     is_list = isinstance(images, (list, tuple))
-    ranks = {len(np.shape(x)) if not hasattr(x, "shape") else len(x.shape) for x in images}
-    if not ranks or not ranks <= ({3} if is_list else {2, 3}):
+    ranks = {len(np.shape(x)) for x in images} if is_list else {len(np.shape(images))}
+    if ranks not in ([{3}] if is_list else [{3}, {4}]):
         raise ValueError(
-            "`images` must be an image (height, width, channels), a batch or a list of images. "
-            f"Received: {'a list with' if is_list else 'parts of'} shapes of {sorted(ranks)} axes."
+            "`images` must be an image (height, width, channels), a batch of such or a list. "
+            f"Received: {f'{len(images)} arrays' if is_list else 'an array'} of "
+            f"{' or '.join(map(str, sorted(ranks))) or 'no'} axes."
         )
-    single = ranks == {2}
+    single = not is_list and ranks == {3}
     listed = [images] if single else images
     read = _tiled if tile else _whole
-    maps = [x for x in read(predict, listed, size, overlap, batch_size)]
+    maps = list(read(predict, listed, size, overlap, batch_size))
     return maps[0] if single else maps if is_list else np.stack(maps)
 
 
@@ -68,25 +69,23 @@ def _predictor(model):
                 f"Received: {model!r}. Of a file it is functools.partial(export.predict, path)."
             )
         return lambda x: _classes(model(x)), None
-    if any(isinstance(node.operation, Head) for _, node in head_nodes_of(model)):
-        model = deploy(model)
-    shapes = {tuple(x.shape[1:3]) for x in functional_graph(model).inputs}
-    if len(shapes) > 1 or len(functional_graph(model).inputs) > 1:
+    model = deploy(model) if _is_raw(model) else model
+    inputs = functional_graph(model).inputs
+    if len(inputs) > 1 or len(inputs[0].shape) != 4:
         raise ValueError(
-            f"A model of one input, an image, is needed. Received: {len(model.inputs)} inputs."
+            "A model of one input, images (batch, height, width, channels), is needed. "
+            f"Received: inputs of the shapes {[tuple(x.shape) for x in inputs]}."
         )
-    (sides,) = shapes
+    sides = tuple(inputs[0].shape[1:3])
     return lambda x: _classes(model.predict_on_batch(x)), sides
 
 
-def head_nodes_of(model):
-    """Return the nodes of a model's heads; of one that answers already, none."""
-    try:
-        return head_nodes(functional_graph(model))
-    except ValueError as error:
-        if "answers already" in str(error):
-            return []
-        raise
+def _is_raw(operation):
+    """Return whether a head, or a model that ends in one, gives the outputs."""
+    if isinstance(operation, keras.Model):
+        outputs = functional_graph(operation).outputs
+        return any(_is_raw(x._keras_history.operation) for x in outputs)
+    return isinstance(operation, Head)
 
 
 def _classes(answers):
