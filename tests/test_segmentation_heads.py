@@ -133,6 +133,16 @@ def test_a_model_learns_squares_and_answers_them_after_loading(tmp_path):
     assert loaded.loss.get_config() == model.loss.get_config()
 
 
+def test_the_loss_of_a_head_is_plain_data():
+    """A layer tracks the dicts and lists it holds; a loss that is saved must not."""
+    parts = {"cross_entropy": {"class_weights": [1.0, 2.0]}, "dice": 0.5}
+    head = heads.UNetHead(2, LEVELS, 4, loss=parts)
+    found = head.loss().get_config()["parts"]
+    assert found == parts and type(found) is dict
+    assert type(found["cross_entropy"]) is dict
+    assert type(found["cross_entropy"]["class_weights"]) is list
+
+
 def test_answers():
     z = numbers(2, 5, 4, 3)
     image = keras.Input((5, 4, 3))

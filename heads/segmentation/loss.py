@@ -28,9 +28,10 @@ class SegmentationLoss(keras.Loss):
 
     Args:
         parts: A name; or a dict from names to weights, `{"cross_entropy": 1.0, "dice": 0.5}`; or
-            to dicts of a `"weight"` and options: `class_weights` and `label_smoothing` of
-            `"cross_entropy"` and `"focal"`, `gamma` of `"focal"`, `alpha` (of false alarms) and
-            `beta` (of misses) of `"tversky"`, `tolerance` of `"boundary"`.
+            to dicts of a `"weight"` and options: `class_weights` (one for each class, of a binary
+            mask that of its positions) and `label_smoothing` of `"cross_entropy"` and `"focal"`,
+            `gamma` of `"focal"`, `alpha` (of false alarms) and `beta` (of misses) of `"tversky"`,
+            `tolerance` of `"boundary"`.
         num_classes: Number of classes; 1 is a binary mask.
         ignore_label: The id of positions that do not count, or `None`.
         name: Name of the loss.
@@ -65,7 +66,7 @@ class SegmentationLoss(keras.Loss):
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.targets = MaskTargets(num_classes, ignore_label)
-        self.parts = parts
+        self.parts = _copied(parts)
         self.weighted = [_part(*part, num_classes) for part in _named(parts).items()]
 
     def __call__(self, y_true, y_pred, sample_weight=None):
@@ -101,6 +102,13 @@ class SegmentationLoss(keras.Loss):
             **self.targets._asdict(),
             "dtype": self.dtype,
         }
+
+
+def _copied(parts):
+    """Return plain data as it is, without what a layer that holds it tracks."""
+    if isinstance(parts, dict):
+        return {key: _copied(value) for key, value in parts.items()}
+    return [*parts] if isinstance(parts, (list, tuple)) else parts
 
 
 def _named(parts):
