@@ -331,6 +331,53 @@ def test_unet_plus_plus_has_a_stage_for_each_pair(nested, stages):
         assert channels == {"stage0_2": 3 + 8, "stage1_1": 4 + 16, "stage2_0": 5 + 6}
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_unet_connects_as_its_papers_draw(nested):
+    maps = {"image": numbers(1, 13, 16, 1)}
+    maps |= {f"P{i}": numbers(1, 13 // 2**i, 16 // 2**i, 2 + i, seed=i) for i in range(4)}
+    levels = [f"P{i}" for i in range(4)]
+    head = shaken(heads.UNetHead(2, levels, 2, nested=nested), maps)
+    stages = {stage.name: stage for row in head.stages for stage in row}
+
+    def node(i, j):  # x(i, j) of UNet++, figure 1; of a U-Net the last of every row
+        if j == 0:
+            return maps[levels[i]]
+        if not nested:
+            return stages[f"stage{i}_{2 - i}"]([node(i, 0), node(i + 1, min(1, 2 - i))])
+        return stages[f"stage{i}_{j - 1}"]([*[node(i, k) for k in range(j)], node(i + 1, j - 1)])
+
+    expected = head.logits(node(0, 3))
+    np.testing.assert_allclose(array(head(maps)), array(expected), rtol=1e-4, atol=1e-5)
+    stage, fine, coarse = stages["stage2_0"], maps["P2"], maps["P3"]
+    x = np.concatenate([fine, resized(coarse, fine.shape[1:3])], axis=-1)
+    expected = stage.convs[1](stage.convs[0](x))
+    np.testing.assert_allclose(array(stage([fine, coarse])), array(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_deeplab_connects_as_its_paper_draws():
+    x = {"image": numbers(1, 13, 9, 3), "P1": numbers(1, 7, 5, 4), "P3": numbers(1, 2, 2, 6)}
+    head = shaken(heads.DeepLabHead(3, "P3", "P1", 5, [2]), x)
+    wide = resized(array(head.context(x["P3"])), (7, 5))
+    fine = np.maximum(conv(x["P1"], head.fine), 0)
+    assert fine.shape[-1] == 48
+    y = array(head.conv(head.refine(np.concatenate([wide, fine], axis=-1))))
+    expected = resized(conv(y, head.logits), (13, 9))
+    np.testing.assert_allclose(array(head(x)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_semantic_pyramid_adds_up_levels_doubled_step_by_step():
+    sides = {"P1": (7, 5), "P2": (4, 3), "P3": (2, 2)}
+    x = {k: numbers(1, *v, 4 + i, seed=i) for i, (k, v) in enumerate(sides.items())}
+    x["image"] = numbers(1, 13, 9, 3)
+    head = shaken(heads.PyramidSegmentationHead(3, LEVELS, 5, pyramid_filters=4, norm="batch"), x)
+    fine, middle, coarse = map(array, head.pyramid([x[k] for k in LEVELS]))
+    (a,), (b,), (c, d) = head.branches
+    total = array(a(fine)) + resized(array(b(middle)), (7, 5))
+    total = total + resized(array(d(resized(array(c(coarse)), (4, 3)))), (7, 5))
+    expected = resized(conv(total, head.logits), (13, 9))
+    np.testing.assert_allclose(array(head(x)), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_volumes():
     image = keras.Input((9, 8, 7, 1), name="scan")
     x = layers.Conv3D(3, 3, 2, padding="same")(image)
