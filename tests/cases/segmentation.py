@@ -48,7 +48,7 @@ CASES = [
             "filters": 4,
             "attention": True,
             "nested": True,
-            "norm": "layer",
+            "norm": "group",
         },
         levels("P2", "P3", "P4"),
         (2, 27, 24, 3),
