@@ -1,6 +1,7 @@
 """Blocks: layers and layers made of layers, free of any task."""
 
 from blocks.attention import CrossAttention, SelfAttention
+from blocks.attention_gate import AttentionGate
 from blocks.base import Block
 from blocks.bifpn import BiFPN, PathAggregation
 from blocks.channel_attention import SqueezeExcite
@@ -32,6 +33,7 @@ from blocks.window_attention import WindowAttention
 
 __all__ = [
     "AtrousPyramidPooling",
+    "AttentionGate",
     "AttentionPooling",
     "BiFPN",
     "Block",

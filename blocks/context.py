@@ -154,8 +154,8 @@ class GridAverage(PlainArguments, layers.Layer):
 class ResizeTo(PlainArguments, layers.Layer):
     """Interpolate a map linearly to the sides of another, known or not.
 
-    Shape: a list of two, `(batch, height, width, channels)` and a map of other sides, to the
-    first with the sides of the second.
+    Shape: a list of two, `(batch, *sides, channels)` and a map of other sides, to the first
+    with the sides of the second.
 
     >>> ResizeTo()([np.ones((1, 2, 2, 3)), np.ones((1, 5, 4, 2))]).shape
     (1, 5, 4, 3)
@@ -163,15 +163,21 @@ class ResizeTo(PlainArguments, layers.Layer):
 
     def call(self, inputs):
         x, other = inputs
-        if None not in other.shape[1:3]:
-            return ops.cast(ops.image.resize(x, other.shape[1:3], "bilinear"), x.dtype)
-        sides = zip(ops.shape(x)[1:3], ops.shape(other)[1:3])  # `resize` takes no open sides
-        rows, columns = (ops.cast(between(side, have), x.dtype) for have, side in sides)
-        return ops.einsum("wj,bhjc->bhwc", columns, ops.einsum("hi,bijc->bhjc", rows, x))
+        have, want = x.shape[1:-1], other.shape[1:-1]
+        if None not in want and have == want:
+            return x
+        if None not in want and len(want) == 2:
+            return ops.cast(ops.image.resize(x, want, "bilinear"), x.dtype)
+        # `resize` takes neither open sides nor three.
+        axes = "ijk"[: len(want)]
+        for axis, side, length in zip(axes, ops.shape(other)[1:-1], ops.shape(x)[1:-1]):
+            shares = ops.cast(between(side, length), x.dtype)
+            x = ops.einsum(f"w{axis},b{axes}c->b{axes.replace(axis, 'w')}c", shares, x)
+        return x
 
     def compute_output_shape(self, input_shape):
         x, other = input_shape
-        return (x[0], *other[1:3], x[3])
+        return (x[0], *other[1:-1], x[-1])
 
 
 def check_counts(**values):

@@ -13,25 +13,47 @@ from heads.margin_loss import MarginLoss
 from heads.pairs import verification
 from heads.regression import R2, RegressionHead, RegressionLoss
 from heads.scores import Accuracy, MacroAUC, MacroScore, OwnAngle
+from heads.segmentation.boundary import BoundaryF1
+from heads.segmentation.deeplab import DeepLabHead
+from heads.segmentation.files import SegmentationFiles
+from heads.segmentation.loss import SegmentationLoss
+from heads.segmentation.lraspp import LRASPPHead
+from heads.segmentation.overlay import overlay
+from heads.segmentation.scores import MaskDice, MaskIoU, PixelAccuracy
+from heads.segmentation.segformer import SegFormerHead
+from heads.segmentation.segment import segment
+from heads.segmentation.semantic_pyramid import PyramidSegmentationHead
+from heads.segmentation.unet import UNetHead
 from heads.targets import check_targets
 from heads.threshold import choose_threshold
 from heads.verify_pairs import VerifyPairs
 
 __all__ = [
     "Accuracy",
+    "BoundaryF1",
     "ClassificationHead",
     "CrossEntropy",
+    "DeepLabHead",
     "DetectionHead",
     "DetectionLoss",
     "Head",
+    "LRASPPHead",
     "MacroAUC",
     "MacroScore",
     "MarginHead",
     "MarginLoss",
+    "MaskDice",
+    "MaskIoU",
     "OwnAngle",
+    "PixelAccuracy",
+    "PyramidSegmentationHead",
     "R2",
     "RegressionHead",
     "RegressionLoss",
+    "SegFormerHead",
+    "SegmentationFiles",
+    "SegmentationLoss",
+    "UNetHead",
     "VerifyPairs",
     "attach",
     "check_targets",
@@ -39,7 +61,9 @@ __all__ = [
     "deploy",
     "losses",
     "metrics",
+    "overlay",
     "pack_boxes",
+    "segment",
     "unpack_boxes",
     "verification",
 ]

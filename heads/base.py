@@ -16,9 +16,11 @@ class Head(Block):
     `make_metrics`, `decoder`, `check`, `doubts`.
 
     Attributes:
-        levels: Names of the features `call` takes, as a dict by these names. `None` is the
-            coarsest feature alone, as a tensor.
+        levels: Names of the features `call` takes, as a dict by these names; `"image"` is the
+            backbone's input. `None` is the coarsest feature alone, as a tensor.
         answer_name: What the answer is called where it is one tensor.
+        by_batch: Whether targets are large, and perhaps of several sizes: `heads.check_targets`
+            then checks each batch beside its inputs, and keeps what `shrink` returns.
 
     >>> class Heatmap(Head):
     ...     def __init__(self, **kwargs):
@@ -36,6 +38,7 @@ class Head(Block):
 
     levels = None
     answer_name = "answer"
+    by_batch = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -82,6 +85,14 @@ class Head(Block):
     def doubts(self, targets):
         """Return, in words, what is allowed but odd in an array of right targets: a list."""
         return []
+
+    def check_beside(self, inputs, targets):
+        """Return, in words, how an array of targets does not fit the inputs, a list of arrays."""
+        return []
+
+    def shrink(self, targets):
+        """Return of an array of right targets what `doubts` has to see."""
+        return targets
 
     def options(self):
         """Return the names of the options that `answer` takes."""

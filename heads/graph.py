@@ -36,6 +36,7 @@ def attach(backbone, head, *, name=None):
     graph = functional_graph(backbone)
     features = _features(graph)
     _check_heads(head)
+    features = _with_image(features, graph, head)
     outputs = (
         {key: each(_choose(features, each)) for key, each in head.items()}
         if isinstance(head, dict)
@@ -165,6 +166,20 @@ def _features(graph):
         f"Received: {type(outputs).__name__} of {len(outputs)} outputs. Make it a dict: "
         'keras.Model(inputs, {"P4": x, "P5": y}), or see backbones.pyramid.'
     )
+
+
+def _with_image(features, graph, head):
+    """Return the features, and the backbone's one input as `"image"` where a head names it."""
+    heads = head.values() if isinstance(head, dict) else [head]
+    if "image" in features or not any("image" in (each.levels or ()) for each in heads):
+        return features
+    if len(graph.inputs) > 1:
+        raise ValueError(
+            "A head that answers at the size of the image needs a backbone of one input, or "
+            '"image" among its outputs. '
+            f"Received: {len(graph.inputs)} inputs, {', '.join(x.name for x in graph.inputs)}."
+        )
+    return {**features, "image": graph.inputs[0]}
 
 
 def _choose(features, head):

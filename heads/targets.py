@@ -29,13 +29,13 @@ def check_targets(data, head, *, batches=1000):
     >>> from heads import ClassificationHead
     >>> check_targets(np.array([0, 1, 2]), ClassificationHead(3))
     """
-    targets, problems, complete = _read(data, batches)
+    targets, problems, complete = _read(data, batches, head)
     doubts = []
     for name, each, y in _pair(targets, head):
         say = f"{name}: " if name else ""
-        found = each.check(y)
+        found = [] if each.by_batch else each.check(y)
         problems += [say + text for text in found]
-        if complete and not found:
+        if complete and not problems:
             doubts += [say + text for text in each.doubts(y)]
     if problems:
         raise ValueError("\n".join(problems))
@@ -60,25 +60,38 @@ def _pair(targets, head):
     return [("", each, targets) for each in heads.values()]
 
 
-def _read(data, batches):
-    """Return the targets, problems with the number of rows, and whether that is all data."""
+def _read(data, batches, head):
+    """Return the targets, problems with single batches, and whether that is all data."""
     if isinstance(data, dict) or hasattr(data, "shape") or _is_list_of_numbers(data):
-        return as_arrays(data), [], True
+        targets, problems = _by_batch([], as_arrays(data), head, "")
+        return targets, problems, True
     iterator = batches_of(data)
-    parts = [_split(batch, i) for i, batch in enumerate(itertools.islice(iterator, batches))]
+    parts = [_split(batch, i, head) for i, batch in enumerate(itertools.islice(iterator, batches))]
     if not parts:
         raise ValueError("There must be at least one batch. Received: none.")
-    problems = [problem for _, problem in parts if problem]
+    problems = [problem for _, found in parts for problem in found]
     targets = [y for y, _ in parts]
     shapes = sorted(
         {str(tree.map_structure(lambda y: ("batch", *y.shape[1:]), y)) for y in targets}
     )
+    if problems:
+        return targets[0], problems[:1], False
     if len(shapes) > 1:
         raise ValueError(
             f"Targets of all batches must have one shape. Received: {' and '.join(shapes[:3])}."
         )
     complete = next(iterator, None) is None
-    return tree.map_structure(lambda *y: np.concatenate(y), *targets), problems[:1], complete
+    return tree.map_structure(lambda *y: np.concatenate(y), *targets), problems, complete
+
+
+def _by_batch(inputs, targets, head, place):
+    """Return the targets, shrunk for heads that read them by batch, and what those say."""
+    problems, kept = [], {}
+    for name, each, y in _pair(targets, head):
+        found = (each.check(y) or each.check_beside(inputs, y)) if each.by_batch else []
+        problems += [f"{name}: {text}{place}" if name else text + place for text in found]
+        kept[name] = y if found else each.shrink(y)
+    return kept if isinstance(targets, dict) else next(iter(kept.values())), problems
 
 
 def batches_of(data):
@@ -109,8 +122,8 @@ def as_arrays(y):
     return np.atleast_1d(y)
 
 
-def _split(batch, index):
-    """Return a batch's targets, and what is wrong with its number of rows, or `None`."""
+def _split(batch, index, head):
+    """Return a batch's targets, and what is wrong with the batch as such."""
     if not isinstance(batch, (tuple, list)) or not 2 <= len(batch) <= 3:
         count = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
         raise ValueError(
@@ -118,14 +131,15 @@ def _split(batch, index):
             f"Received: {type(batch).__name__}{count} as batch {index}."
         )
     targets = as_arrays(batch[1])
+    inputs = [x for x in tree.flatten(batch[0]) if hasattr(x, "shape")]
     for y in tree.flatten(targets):
-        for x in tree.flatten(batch[0]):
-            if hasattr(x, "shape") and x.shape[0] != len(y):
-                return targets, (
+        for x in inputs:
+            if x.shape[0] != len(y):
+                return targets, [
                     "Each input must have one target. "
                     f"Received: {x.shape[0]} inputs and {len(y)} targets in batch {index}."
-                )
-    return targets, None
+                ]
+    return _by_batch(inputs, targets, head, f" In batch {index}.")
 
 
 def _is_list_of_numbers(data):

@@ -1,4 +1,4 @@
-"""A check of the numbers in a batch, from inside of a compiled training step."""
+"""Numbers in a compiled step and in a file: a check of a batch, and the largest of a row."""
 
 import keras
 import numpy as np
@@ -45,3 +45,15 @@ def _check(valid, targets, rule):
         row = int(np.argmin(valid))
         value = np.array2string(np.asarray(targets)[row], threshold=10)
         raise ValueError(f"{rule} Received: {value} at row {row} {_REPAIR}")
+
+
+def largest(logits):
+    """Return the place of the largest number on the last axis, as one op of a file.
+
+    Keras's `argmax` of floats needs an op on TensorFlow that LiteRT does not have.
+    """
+    if keras.backend.backend() == "tensorflow" and not isinstance(logits, keras.KerasTensor):
+        import tensorflow as tf
+
+        return tf.argmax(logits, axis=-1, output_type="int32")
+    return ops.cast(ops.argmax(logits, axis=-1), "int32")

@@ -7,6 +7,7 @@ from blocks.base import PlainArguments, check_positive, register
 from heads.base import are_numbers
 from heads.detection.code import Code
 from heads.detection.suppress import suppress
+from heads.values import largest
 
 FORMATS = ("xyxy", "yxyx")
 
@@ -116,18 +117,6 @@ class BoxDecoder(PlainArguments, layers.Layer):
             key: keras.KerasTensor(value, kinds.get(key, "float32"))
             for key, value in self.compute_output_shape(shape).items()
         }
-
-
-def largest(logits):
-    """Return the place of the largest number on the last axis, as one op of a file.
-
-    Keras's `argmax` of floats needs an op on TensorFlow that LiteRT does not have.
-    """
-    if keras.backend.backend() == "tensorflow" and not isinstance(logits, keras.KerasTensor):
-        import tensorflow as tf
-
-        return tf.argmax(logits, axis=-1, output_type="int32")
-    return ops.cast(ops.argmax(logits, axis=-1), "int32")
 
 
 def take(x, places):

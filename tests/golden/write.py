@@ -33,6 +33,25 @@ HEADS = {
     "margin_options": lambda: heads.MarginHead(
         4, 8, loss="cosface", margin=0.2, pool="depthwise", norm="none", name="head"
     ),
+    "unet": lambda: heads.UNetHead(3, ["P1", "P2"], 4, loss="dice", name="head"),
+    "unet_options": lambda: heads.UNetHead(
+        1,
+        ["P1", "P2"],
+        4,
+        block="residual",
+        attention=True,
+        nested=True,
+        norm="group",
+        loss={"focal": {"gamma": 1.5}, "boundary": {"weight": 0.5, "tolerance": 1}},
+        ignore_label=None,
+        name="head",
+    ),
+    "deeplab": lambda: heads.DeepLabHead(3, "P2", "P1", 4, [2], name="head"),
+    "lraspp": lambda: heads.LRASPPHead(3, "P2", "P1", 4, loss="lovasz", name="head"),
+    "semantic_pyramid": lambda: heads.PyramidSegmentationHead(
+        3, ["P1", "P2"], 4, pyramid_filters=4, loss="tversky", name="head"
+    ),
+    "segformer": lambda: heads.SegFormerHead(3, ["P1", "P2"], 4, name="head"),
     "several": lambda: {
         "kind": heads.ClassificationHead(2, name="kind"),
         "age": heads.RegressionHead(loss="mae", mean=40.0, std=12.0, name="age"),
@@ -42,6 +61,8 @@ OPTIONS = {
     "classification_options": {"threshold": 0.3},
     "multi_label": {"threshold": [0.2, 0.4, 0.5, 0.6]},
     "margin_options": {"normalize": False},
+    "unet_options": {"threshold": 0.4, "probabilities": True},
+    "segformer": {"probabilities": True},
     "several": {"kind": {"threshold": 0.4}},
 }
 

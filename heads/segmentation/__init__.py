@@ -1,0 +1,1 @@
+"""Segmentation: a class for every position of an image or a volume."""

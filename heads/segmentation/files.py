@@ -1,0 +1,242 @@
+"""Data sets of image files with mask files."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from blocks.base import check_positive
+from heads.segmentation.masks import MaskTargets
+from heads.segmentation.segment import nearest
+
+SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+
+
+class SegmentationFiles:
+    """Images and their masks, read from files with the same names.
+
+    What is wrong is said with the file's name: a missing mask, one of another size than its
+    image, a value that is no class, a colour that is not in the palette. Names and sizes are read
+    at once, values when they are needed; with `skip` all masks are read at once, and what is wrong
+    is left out, with a warning, and listed in `skipped`.
+
+    Args:
+        images: Folder of the images.
+        masks: Folder of the masks, each with the name of its image but for the suffix. Without a
+            palette their pixels are class ids, those of an indexed PNG its indices. Or a list of
+            folders, one for each class from 1 on, whose masks are not zero where the class is; the
+            later folder wins, the rest is class 0.
+        num_classes: Number of classes; 1 is a binary mask.
+        palette: What pixels mean: a list of colours or grey values in the order of the classes,
+            or a dict from them to ids: `[(0, 0, 0), (128, 0, 0)]`, `{0: 0, 255: 1}`.
+        size: `(height, width)` to which images are resized, linearly, and masks by nearest
+            neighbours; by default they stay.
+        ignore_label: The id of pixels that do not count, or `None`.
+        skip: Whether to leave out what is wrong.
+
+    Attributes:
+        pairs: Tuples of an image's path and the path of its mask, or a list of paths.
+        skipped: What was left out, and why, a line each.
+
+    Raises:
+        ValueError: If anything is wrong and is not skipped.
+    """
+
+    def __init__(
+        self, images, masks, num_classes, *, palette=None, size=None, ignore_label=255, skip=False
+    ):
+        check_positive(num_classes=num_classes)
+        self.targets = MaskTargets(num_classes, ignore_label)
+        self.palette, self.size = _palette(palette), size
+        self.colored = bool(self.palette) and isinstance(next(iter(self.palette)), tuple)
+        several = isinstance(masks, (list, tuple))
+        folders = [_folder(x) for x in (masks if several else [masks])]
+        if several and len(folders) != max(1, num_classes - 1):
+            raise ValueError(
+                "One folder a class is needed, but for class 0. "
+                f"Received: {len(folders)} folders for {num_classes} classes."
+            )
+        self.several = several
+        paths, problems = _folder(images), []
+        self.pairs = []
+        for stem, path in paths.items():
+            pair = path, [folder.get(stem) for folder in folders]
+            problem = self._wrong(*pair, read=skip)
+            problems += [problem] if problem else []
+            self.pairs += [] if problem else [pair]
+        if problems and not skip:
+            more = f" And {len(problems) - 1} more." if len(problems) > 1 else ""
+            raise ValueError(f"{problems[0]} skip=True leaves such files out.{more}")
+        if not self.pairs:
+            raise ValueError(
+                f"There must be images with masks. Received: {len(paths)} images in {images}, "
+                f"{sum(map(len, folders))} masks in {masks}."
+            )
+        lonely = [x for folder in folders for stem, x in folder.items() if stem not in paths]
+        self.skipped = problems + [f"{x}: a mask without an image." for x in lonely]
+        if self.skipped:
+            text = f"{len(self.skipped)} files were skipped, see `skipped`: {self.skipped[0]}"
+            warnings.warn(text, stacklevel=2)
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def __getitem__(self, index):
+        """Return an image, uint8 `(height, width, 3)`, and its mask, int32 `(height, width)`."""
+        image, masks = self.pairs[index]
+        return self._image(image), self._mask(masks)
+
+    def arrays(self):
+        """Return all images as one array and all masks as another; sides must be equal."""
+        found = [self[i] for i in range(len(self))]
+        sides = {x.shape[:2] for x, _ in found}
+        if len(sides) > 1:
+            raise ValueError(
+                "Images of one array have equal sides. "
+                f"Received: {' and '.join(map(str, sorted(sides)[:3]))}. Give `size`."
+            )
+        return tuple(np.stack(part) for part in zip(*found))
+
+    def dataset(self, batch_size=8, *, shuffle=False, seed=None):
+        """Return a `tf.data.Dataset` of batches that reads the files each time.
+
+        Args:
+            batch_size: Number of images in a batch; without `size` it must be 1, unless all
+                images have equal sides.
+            shuffle: Whether the order is another in every epoch.
+            seed: Seed of the order.
+        """
+        import tensorflow as tf
+
+        def read(index):
+            x, y = tf.numpy_function(self._read, [index], ("uint8", "int32"))
+            height, width = self.size or (None, None)
+            return tf.ensure_shape(x, (height, width, 3)), tf.ensure_shape(y, (height, width))
+
+        order = tf.data.Dataset.range(len(self))
+        order = order.shuffle(len(self), seed=seed) if shuffle else order
+        return order.map(read, tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+    def _read(self, index):
+        return self[int(index)]
+
+    def _image(self, path):
+        from PIL import Image
+
+        with Image.open(path) as file:
+            image = file.convert("RGB")
+        if self.size:
+            image = image.resize(self.size[::-1], Image.Resampling.BILINEAR)
+        return np.asarray(image)
+
+    def _mask(self, paths):
+        from PIL import Image
+
+        ids = np.zeros((), "int32")
+        for number, path in enumerate(paths, start=1):
+            with Image.open(path) as file:
+                pixels = np.asarray(file.convert("RGB") if self.colored else file)
+            if self.several:
+                pixels = pixels.reshape(*pixels.shape[:2], -1)[..., :3].any(-1)
+                ids = np.where(pixels, np.int32(number), ids)
+            else:
+                ids = self._ids(pixels, path)
+        return nearest(ids, self.size) if self.size else ids
+
+    def _ids(self, pixels, path):
+        """Return the class ids of pixels; raise where one has none."""
+        if pixels.ndim != 2 and not self.colored:
+            raise ValueError(
+                f"{path}: Masks of class ids have one channel. Received: {pixels.shape[-1]}. "
+                "Give `palette`, what the colours mean."
+            )
+        if self.palette:
+            pixels = self._mapped(pixels, path)
+        _, wrong = self.targets.known(pixels.astype("int64"))
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0].tolist()
+            two = set(np.unique(pixels).tolist()) == {0, 255}
+            repair = " A mask of 0 and 255 has palette=[0, 255]." if two else ""
+            raise ValueError(
+                f"{path}: {self.targets.rule} Received: {pixels[row, column]} at row {row}, "
+                f"column {column}.{repair}"
+            )
+        return pixels.astype("int32")
+
+    def _mapped(self, pixels, path):
+        codes = _codes(pixels)
+        known = {_codes(np.array(color)).item(): v for color, v in self.palette.items()}
+        values, inverse = np.unique(codes, return_inverse=True)
+        missing = [value for value in values.tolist() if value not in known]
+        if missing:
+            row, column = np.argwhere(codes == missing[0])[0].tolist()
+            raise ValueError(
+                f"{path}: Every colour must be in `palette`. Received: "
+                f"{pixels[row, column].tolist()} at row {row}, column {column}"
+                f"{f', and {len(missing) - 1} other colours' if len(missing) > 1 else ''}."
+            )
+        ids = np.array([known[value] for value in values.tolist()])
+        return ids[inverse].reshape(codes.shape)
+
+    def _wrong(self, image, masks, read):
+        """Return what is wrong with a pair of files, or `None`."""
+        from PIL import Image
+
+        if None in masks:
+            place = f" of class {masks.index(None) + 1}" if self.several else ""
+            return f"{image}: Each image must have a mask. Received: none{place}."
+        try:
+            with Image.open(image) as file:
+                sides = file.size
+            for mask in masks:
+                with Image.open(mask) as file:
+                    if file.size != sides:
+                        return (
+                            f"{mask}: A mask must be as large as its image. Received: "
+                            f"{file.size[0]}x{file.size[1]} for {sides[0]}x{sides[1]}."
+                        )
+            if read:
+                self._image(image), self._mask(masks)
+        except (OSError, SyntaxError) as error:  # what Pillow raises of a broken file
+            return f"{image}: The files must be images. Received: {error}."
+        except ValueError as error:
+            return str(error)
+        return None
+
+
+def _folder(path):
+    """Return the image files of a folder by their names without suffixes."""
+    if not Path(path).is_dir():
+        raise ValueError(f"A folder of image files is needed. Received: {str(path)!r}.")
+    found = {}
+    for file in sorted(Path(path).iterdir()):
+        if file.suffix.lower() not in SUFFIXES:
+            continue
+        if file.stem in found:
+            raise ValueError(
+                f"Files must differ in more than the suffix. Received: {found[file.stem]}, {file}."
+            )
+        found[file.stem] = file
+    return found
+
+
+def _palette(palette):
+    """Return a palette as a dict from a tuple or a number to an id."""
+    if palette is None:
+        return None
+    items = palette.items() if isinstance(palette, dict) else zip(palette, range(len(palette)))
+    found = {tuple(k) if isinstance(k, (list, tuple)) else k: v for k, v in items}
+    kinds = {len(k) if isinstance(k, tuple) else 0 for k in found}
+    if kinds not in ({0}, {3}) or len(found) != len(palette):
+        raise ValueError(
+            "`palette` must hold colours (red, green, blue), or grey values, each once. "
+            f"Received: {palette!r}."
+        )
+    return found
+
+
+def _codes(pixels):
+    """Return a number for each colour; grey values are their own."""
+    if pixels.ndim % 2:  # an image of three channels, or one colour
+        return pixels.astype("int64") @ np.array([1 << 16, 1 << 8, 1])
+    return pixels.astype("int64")

@@ -1,0 +1,138 @@
+"""U-Net: up again, beside what was seen on the way down."""
+
+from keras import layers
+
+from blocks.attention_gate import AttentionGate, check_rank
+from blocks.base import Block, check_positive, register
+from blocks.context import ResizeTo
+from blocks.conv import ConvNormAct, DepthwiseSeparableConv
+from blocks.residual import ResidualBlock
+from heads.segmentation.base import SegmentationHead, check_names
+
+BLOCKS = {
+    "conv": (ConvNormAct, ConvNormAct),
+    "residual": (ResidualBlock,),
+    "separable": (DepthwiseSeparableConv, DepthwiseSeparableConv),
+}
+
+
+@register
+class UNetHead(SegmentationHead):
+    """Logits of every position: from coarse to fine, beside the backbone's maps of each size.
+
+    With `nested` it is UNet++, with `attention` Attention U-Net. Where the finest level is
+    coarser than the image, the logits are interpolated.
+
+    Shape: a dict of `"image"` and the levels, `(batch, *sides, channels)` each, to
+    `(batch, *sides, num_classes)` with the image's sides.
+
+    Args:
+        num_classes: Number of classes; 1 is a binary mask.
+        levels: Names of the features, fine to coarse.
+        filters: Number of channels at the finest level; every coarser one has twice as many.
+        block: What mixes the channels of a level: `"conv"`, two convolutions; `"residual"`, a
+            `ResidualBlock`; `"separable"`, two depthwise-separable convolutions.
+        attention: Whether the coarser map gates what comes from the backbone.
+        nested: Whether there are levels between the backbone's and the decoder's (UNet++).
+        rank: Number of sides: 2 for images, 3 for volumes.
+        norm: Name of the normalization after each convolution.
+        loss: Name of a loss, or a dict of several with their weights; see `SegmentationLoss`.
+        ignore_label: The id of positions that do not count, or `None`.
+
+    Raises:
+        ValueError: If an argument is out of its range, or the features are others.
+
+    Reference: [Ronneberger et al., 2015](https://arxiv.org/abs/1505.04597);
+        [Oktay et al., 2018](https://arxiv.org/abs/1804.03999) (attention);
+        [Zhou et al., 2018](https://arxiv.org/abs/1807.10165) (UNet++)
+
+    >>> maps = {"image": (1, 33, 32, 3), "P1": (1, 17, 16, 8), "P2": (1, 9, 8, 16)}
+    >>> UNetHead(5, ["P1", "P2"])({k: np.ones(shape) for k, shape in maps.items()}).shape
+    (1, 33, 32, 5)
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        levels=("P1", "P2", "P3", "P4", "P5"),
+        filters=32,
+        *,
+        block="conv",
+        attention=False,
+        nested=False,
+        rank=2,
+        norm="batch",
+        loss="cross_entropy",
+        ignore_label=255,
+        **kwargs,
+    ):
+        check_rank(rank)
+        super().__init__(
+            num_classes, levels, loss=loss, ignore_label=ignore_label, rank=rank, **kwargs
+        )
+        check_positive(filters=filters)
+        if len(check_names(levels)) < 2:
+            raise ValueError(f"A U-Net needs at least two levels. Received: levels={levels!r}.")
+        if not isinstance(block, str) or block not in BLOCKS:
+            raise ValueError(f"`block` must be one of {sorted(BLOCKS)}. Received: block={block!r}.")
+        common = {"block": block, "attention": attention, "rank": rank, "norm": norm}
+        depth = len(levels) - 1
+        self.stages = [
+            [
+                UNetStage(filters * 2**i, name=f"stage{i}_{j}", dtype=self.dtype_policy, **common)
+                for j in range(depth - i)
+                if nested or j == depth - i - 1
+            ]
+            for i in range(depth)
+        ]
+
+    def call(self, features):
+        maps = self.maps_of(features)
+        rows = [[x] for x in maps]  # of every level, fine to coarse: the backbone's, and what came
+        for i in reversed(range(len(maps) - 1)):
+            # Of each step the stage of a level reads what the level below had before it.
+            for stage, coarse in zip(self.stages[i], self.read(rows[i + 1])):
+                rows[i].append(stage([*rows[i], coarse]))
+        return self.logits_of(features, rows[0][-1])
+
+    def read(self, row):
+        """Return what the stages of the next finer level read: all maps, or the last."""
+        return row if len(self.stages[0]) > 1 else row[-1:]
+
+
+@register
+class UNetStage(Block):
+    """Bring the last map to the sides of the others, put them side by side, and convolve.
+
+    Shape: a list of `(batch, *sides, channels)`, all of the same sides but the last, which is
+    coarser, to `(batch, *sides, filters)`.
+
+    >>> UNetStage(4)([np.ones((1, 8, 8, 6)), np.ones((1, 4, 4, 12))]).shape
+    (1, 8, 8, 4)
+    """
+
+    def __init__(self, filters, *, block="conv", attention=False, rank=2, norm="batch", **kwargs):
+        super().__init__(**kwargs)
+        policy = self.dtype_policy
+        self.resize = ResizeTo(dtype=policy, name="resize")
+        self.join = layers.Concatenate(dtype=policy, name="join")
+        self.convs = [
+            make(filters, rank=rank, norm=norm, dtype=policy, name=f"conv{i}")
+            for i, make in enumerate(BLOCKS[block])
+        ]
+        self.gate = (
+            AttentionGate(max(1, filters // 2), rank=rank, norm=norm, dtype=policy, name="gate")
+            if attention
+            else None
+        )
+
+    def call(self, maps):
+        *fine, coarse = maps
+        skip = self.join(fine) if len(fine) > 1 else fine[0]
+        wide = self.resize([coarse, skip])
+        if self.gate is not None:
+            skip = self.gate([skip, coarse])
+        x = self.join([skip, wide])
+        for conv in self.convs:
+            x = conv(x)
+        return x
