@@ -5,12 +5,11 @@ import re
 import zipfile
 from pathlib import Path
 
-import keras
-import numpy as np
 from keras import layers
 
+from backbones.leaves import leaves_of, set_leaf
 from backbones.preprocessing import LAYER
-from blocks.graph import graph_of, nodes_between
+from backbones.saved import read_saved
 
 LEGACY = (".h5", ".hdf5")  # how keras.applications publishes
 OWN = (".keras", ".weights.h5")
@@ -102,7 +101,7 @@ def filled(model, weights, twin=None, twin_layer=None, *, blue_first=False):
     if weights is None:
         return model
     if not is_published(weights):
-        _read_own(model, Path(weights))
+        read_saved(model, Path(weights))
         return model
     copy_twin(model, _published(twin, weights), twin_layer)
     if blue_first and has_preprocessing(model):
@@ -122,22 +121,6 @@ def turn_channels(model):
     first.set_weights([kernel[:, :, ::-1], *rest])
 
 
-def leaves_of(model):
-    """Return the layers that hold weights, each with its path: `[("stem.conv", layer), …]`."""
-    found = []
-
-    def walk(layer, path):
-        parts = list(layer._flatten_layers(include_self=False, recursive=False))
-        for part in parts:
-            walk(part, f"{path}.{part.name}")
-        if not parts and layer.weights:
-            found.append((path, layer))
-
-    for layer in model.layers:
-        walk(layer, layer.name)
-    return found
-
-
 def copy_twin(model, twin, twin_layer):
     """Copy the weights of the network of `keras.applications`, layer by layer, shapes checked."""
     left = _named(twin)
@@ -145,7 +128,7 @@ def copy_twin(model, twin, twin_layer):
         name = twin_layer(path)
         if name not in left:
             raise ValueError(f"{twin.name} has no layer for {path!r}. Received: {name!r}.")
-        _set(leaf, left.pop(name).get_weights(), path, twin.name)
+        set_leaf(leaf, left.pop(name).get_weights(), path, twin.name)
     left = [name for name, layer in left.items() if not isinstance(layer, layers.Normalization)]
     if left:  # preprocessing alone may be left out
         raise ValueError(f"{model.name} has no layers for {', '.join(left)} of {twin.name}.")
@@ -166,20 +149,6 @@ def _named(twin):
     for kind, numbered in unnamed.items():
         named |= {f"{kind}:{i}": numbered[number] for i, number in enumerate(sorted(numbered))}
     return named
-
-
-def _set(layer, values, path, source):
-    expected = [tuple(w.shape) for w in layer.weights]
-    received = [np.shape(value) for value in values]
-    if [[n for n in s if n > 1] for s in expected] != [[n for n in s if n > 1] for s in received]:
-        raise ValueError(
-            f"Layer {path!r} takes weights of shapes {expected}. Received: {received} from "
-            f"{source}, which is another network, or of another size or other input channels."
-        )
-    # A dense layer on maps is a 1x1 convolution, one of a channel a group is a depthwise one.
-    layer.set_weights([np.reshape(value, shape) for value, shape in zip(values, expected)])
-    if isinstance(layer, layers.Normalization):
-        layer.finalize_state()  # it computes with what it read from its weights
 
 
 def _published(twin, weights):
@@ -213,56 +182,3 @@ def _without_top(twin, whole):
     for (_, layer), (_, same) in zip(leaves_of(network), leaves_of(whole)):  # the top is last
         layer.set_weights(same.get_weights())
     return network
-
-
-def _read_own(model, path):
-    try:
-        if path.suffix == ".keras":
-            _copy_by_name(model, _load(path))
-        else:
-            model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        raise ValueError(
-            f"The file must hold the weights of {model.name} with the same sizes. "
-            f"Received: {str(path)!r}. {error}"
-        ) from error
-
-
-def _load(path):
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # whatever an unknown or broken file leads to
-        raise ValueError(
-            f"`weights` must be a file that Keras can load. Received: {str(path)!r}. {error}"
-        ) from error
-
-
-def _copy_by_name(model, source):
-    """Copy from a model that holds the same layers, with a head or nested or as it is."""
-    wanted = leaves_of(model)
-    missing = wanted[0][0]
-    for holder in source._flatten_layers():
-        given = dict(leaves_of(holder)) if isinstance(holder, keras.Model) else {}
-        absent = [path for path, _ in wanted if path not in given]
-        if not absent:
-            break
-        missing = absent[0] if given.keys() & {path for path, _ in wanted} else missing
-    else:
-        raise ValueError(f"There is no layer {missing!r} in it.")
-    more = [path for path in _on_the_way(holder, dict(wanted)) if not path.startswith(LAYER)]
-    if more:
-        raise ValueError(f"It is a larger network: {model.name} has no layer {more[0]!r}.")
-    for path, leaf in wanted:
-        _set(leaf, given[path].get_weights(), path, source.name)
-
-
-def _on_the_way(model, paths):
-    """Return the other layers with weights through which one of `paths` is reached."""
-    graph = graph_of(model)
-    if graph is None:
-        return []
-    tops = {path.split(".")[0] for path in paths}
-    nodes = [x for x in nodes_between(graph.outputs, ()) if x.operation.name in tops]
-    ends = [x for node in nodes for x in node.outputs]
-    names = {node.operation.name for node in nodes_between(ends, ())}
-    return [path for path, _ in leaves_of(model) if path.split(".")[0] in names - tops]

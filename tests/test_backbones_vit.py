@@ -9,7 +9,7 @@ import pytest
 
 import heads
 from backbones import vit
-from backbones.weights import leaves_of
+from backbones.leaves import leaves_of
 from benchmarks.networks import NETWORKS
 from benchmarks.networks.network import facts
 

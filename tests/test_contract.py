@@ -110,6 +110,7 @@ def test_docstring_says_shape_args_and_example(case):
         assert f"\n    {name}: " in doc, f"{name} is not documented"
 
 
+@alike_everywhere
 @every_layer
 def test_docstring_example_runs(case):
     module = sys.modules[case.layer.__module__]
@@ -158,6 +159,7 @@ def shapes_of(shape):
     return tree.map_shape_structure(tuple, shape)
 
 
+@alike_everywhere
 @every_layer
 def test_open_sides_stay_open(case):
     """One set of weights serves every resolution and batch size."""

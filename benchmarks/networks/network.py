@@ -10,7 +10,7 @@ import numpy as np
 
 import heads
 from backbones import pyramid
-from backbones.weights import leaves_of
+from backbones.leaves import leaves_of
 from blocks import ConvNormAct
 from export import products
 from export.macs import rows_of
