@@ -168,6 +168,9 @@ def test_masks_without_images_and_folders_without_files(folders, tmp_path):
     save(IDS, folders[0] / "a.png")
     with pytest.raises(ValueError, match="more than the suffix. Received: .*a.bmp, .*a.png"):
         heads.SegmentationFiles(*folders, 3)
+    for size in (4, (4,), (0, 4)):
+        with pytest.raises(ValueError, match="Received: "):
+            heads.SegmentationFiles(*folders, 3, size=size)
     for palette in ([(0, 0)], [(0, 0, 0), 1], [0, 0]):
         with pytest.raises(ValueError, match="`palette` must hold"):
             heads.SegmentationFiles(*folders, 3, palette=palette)

@@ -7,6 +7,7 @@ import numpy as np
 
 from blocks.base import check_positive
 from heads.segmentation.masks import MaskTargets
+from heads.segmentation.palette import as_palette, ids_of_colors
 from heads.segmentation.segment import nearest
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -40,14 +41,27 @@ class SegmentationFiles:
 
     Raises:
         ValueError: If anything is wrong and is not skipped.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folders = [Path(tempfile.mkdtemp()) for _ in ("images", "masks")]
+    >>> for folder, shape in zip(folders, [(6, 8, 3), (6, 8)]):
+    ...     Image.fromarray(np.zeros(shape, "uint8")).save(folder / "first.png")
+    >>> x, y = SegmentationFiles(*folders, num_classes=3, size=(4, 4)).arrays()
+    >>> x.shape, y.shape
+    ((1, 4, 4, 3), (1, 4, 4))
     """
 
     def __init__(
         self, images, masks, num_classes, *, palette=None, size=None, ignore_label=255, skip=False
     ):
         check_positive(num_classes=num_classes)
+        if size is not None and (not isinstance(size, (list, tuple)) or len(size) != 2):
+            raise ValueError(f"`size` must be (height, width). Received: size={size!r}.")
+        if size is not None:
+            check_positive(height=size[0], width=size[1])
         self.targets = MaskTargets(num_classes, ignore_label)
-        self.palette, self.size = _palette(palette), size
+        self.palette, self.size = as_palette(palette), size and tuple(size)
         self.colored = bool(self.palette) and isinstance(next(iter(self.palette)), tuple)
         several = isinstance(masks, (list, tuple))
         folders = [_folder(x) for x in (masks if several else [masks])]
@@ -151,7 +165,7 @@ class SegmentationFiles:
                 "Give `palette`, what the colours mean."
             )
         if self.palette:
-            pixels = self._mapped(pixels, path)
+            pixels = ids_of_colors(pixels, self.palette, path)
         _, wrong = self.targets.known(pixels.astype("int64"))
         if wrong.any():
             row, column = np.argwhere(wrong)[0].tolist()
@@ -162,21 +176,6 @@ class SegmentationFiles:
                 f"column {column}.{repair}"
             )
         return pixels.astype("int32")
-
-    def _mapped(self, pixels, path):
-        codes = _codes(pixels)
-        known = {_codes(np.array(color)).item(): v for color, v in self.palette.items()}
-        values, inverse = np.unique(codes, return_inverse=True)
-        missing = [value for value in values.tolist() if value not in known]
-        if missing:
-            row, column = np.argwhere(codes == missing[0])[0].tolist()
-            raise ValueError(
-                f"{path}: Every colour must be in `palette`. Received: "
-                f"{pixels[row, column].tolist()} at row {row}, column {column}"
-                f"{f', and {len(missing) - 1} other colours' if len(missing) > 1 else ''}."
-            )
-        ids = np.array([known[value] for value in values.tolist()])
-        return ids[inverse].reshape(codes.shape)
 
     def _wrong(self, image, masks, read):
         """Return what is wrong with a pair of files, or `None`."""
@@ -218,25 +217,3 @@ def _folder(path):
             )
         found[file.stem] = file
     return found
-
-
-def _palette(palette):
-    """Return a palette as a dict from a tuple or a number to an id."""
-    if palette is None:
-        return None
-    items = palette.items() if isinstance(palette, dict) else zip(palette, range(len(palette)))
-    found = {tuple(k) if isinstance(k, (list, tuple)) else k: v for k, v in items}
-    kinds = {len(k) if isinstance(k, tuple) else 0 for k in found}
-    if kinds not in ({0}, {3}) or len(found) != len(palette):
-        raise ValueError(
-            "`palette` must hold colours (red, green, blue), or grey values, each once. "
-            f"Received: {palette!r}."
-        )
-    return found
-
-
-def _codes(pixels):
-    """Return a number for each colour; grey values are their own."""
-    if pixels.ndim % 2:  # an image of three channels, or one colour
-        return pixels.astype("int64") @ np.array([1 << 16, 1 << 8, 1])
-    return pixels.astype("int64")
