@@ -56,4 +56,4 @@ def largest(logits):
         import tensorflow as tf
 
         return tf.argmax(logits, axis=-1, output_type="int32")
-    return ops.cast(ops.argmax(logits, axis=-1), "int32")
+    return keras.ops.cast(keras.ops.argmax(logits, axis=-1), "int32")

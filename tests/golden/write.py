@@ -52,6 +52,24 @@ HEADS = {
         3, ["P1", "P2"], 4, pyramid_filters=4, loss="tversky", name="head"
     ),
     "segformer": lambda: heads.SegFormerHead(3, ["P1", "P2"], 4, name="head"),
+    "detection": lambda: heads.DetectionHead(
+        2, levels=["P1", "P2"], filters=4, depth=1, bins=4, name="head"
+    ),
+    "detection_nms_free": lambda: heads.DetectionHead(
+        3,
+        levels=["P1", "P2"],
+        filters=4,
+        depth=1,
+        neck="bifpn",
+        bins=1,
+        nms_free=True,
+        separable=True,
+        class_loss="cross_entropy",
+        box_loss="giou",
+        loss_weights={"box": 2.0},
+        activation="relu6",
+        name="head",
+    ),
     "several": lambda: {
         "kind": heads.ClassificationHead(2, name="kind"),
         "age": heads.RegressionHead(loss="mae", mean=40.0, std=12.0, name="age"),
@@ -63,6 +81,8 @@ OPTIONS = {
     "margin_options": {"normalize": False},
     "unet_options": {"threshold": 0.4, "probabilities": True},
     "segformer": {"probabilities": True},
+    "detection": {"score": 0.0, "max_detections": 5, "iou": 0.4},
+    "detection_nms_free": {"score": 0.01, "max_detections": 30},
     "several": {"kind": {"threshold": 0.4}},
 }
 
