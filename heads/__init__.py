@@ -4,6 +4,8 @@ from heads.base import Head
 from heads.classification import ClassificationHead
 from heads.cross_entropy import CrossEntropy
 from heads.deployment import deploy
+from heads.detection.average_precision import coco_scores
+from heads.detection.coco_callback import CocoScores
 from heads.detection.head import DetectionHead
 from heads.detection.loss import DetectionLoss
 from heads.detection.pack import pack_boxes, unpack_boxes
@@ -32,6 +34,7 @@ __all__ = [
     "Accuracy",
     "BoundaryF1",
     "ClassificationHead",
+    "CocoScores",
     "CrossEntropy",
     "DeepLabHead",
     "DetectionHead",
@@ -58,6 +61,7 @@ __all__ = [
     "attach",
     "check_targets",
     "choose_threshold",
+    "coco_scores",
     "deploy",
     "losses",
     "metrics",

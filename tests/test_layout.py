@@ -24,7 +24,7 @@ LIBRARIES = {
     "tuning": {"keras", "numpy", "keras_tuner", "optuna", "sqlalchemy"},  # Optuna brings the last
 }
 INSIDE_FUNCTIONS = {
-    "heads": {"tensorflow", "jax", "sklearn", "matplotlib", "PIL"},
+    "heads": {"tensorflow", "jax", "sklearn", "matplotlib", "PIL", "pycocotools"},
     "export": {"tensorflow", "ai_edge_litert", "flatbuffers", "matplotlib"},
     "tuning": {"tensorflow", "matplotlib"},
 }

@@ -1,0 +1,129 @@
+"""COCO's average precision, by its own code."""
+
+import contextlib
+import io
+
+import numpy as np
+
+from heads.detection.pack import NOTHING
+
+STATS = ("map", "map50", "map75", "map_small", "map_medium", "map_large")
+STATS += ("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large")
+
+
+def coco_scores(predictions, targets, *, num_classes=None, names=None, crowd=None, area=None):
+    """Return COCO's average precisions and recalls of boxes, in all and by class.
+
+    It is pycocotools that computes them: `pip install keras-blocks[detection]`.
+
+    Args:
+        predictions: A dict of `"boxes"`, `(images, rows, 4)` in pixels, `"scores"` and
+            `"classes"`, `(images, rows)`, rows of class -1 being none, as a deployed
+            `DetectionHead` answers; or a list of such dicts, one an image.
+        targets: `(images, max_boxes, 5)`, as `heads.pack_boxes` makes them, or a list of
+            `(boxes, 5)`.
+        num_classes: Number of classes; by default as many as there are.
+        names: Names of the classes, for `"by_class"`; by default their ids.
+        crowd: Booleans, a list for each image: boxes that mark a crowd. What lies in them counts
+            neither for nor against.
+        area: Numbers, a list for each image: areas by which boxes are small (below 32 x 32
+            pixels), medium or large (from 96 x 96); by default those of the boxes.
+
+    Returns:
+        A dict: `"map"`, the mean over overlaps of 0.5 to 0.95 and the classes, `"map50"`,
+        `"map75"`, `"map_small"`, `"map_medium"`, `"map_large"`; recalls `"ar1"`, `"ar10"`,
+        `"ar100"` with so many boxes an image, `"ar_small"` and so on; and `"by_class"`, a dict of
+        dicts of `"map"` and `"map50"`. NaN where there is no box to find.
+
+    Raises:
+        ValueError: If predictions and targets are not of as many images, or there is no box.
+        ImportError: If pycocotools is missing.
+
+    Reference: [Lin et al., 2014](https://arxiv.org/abs/1405.0312)
+    """
+    found, boxes = _by_image(predictions), [np.asarray(x, "float64") for x in targets]
+    if len(found) != len(boxes):
+        raise ValueError(
+            "Predictions and targets must be of the same images. "
+            f"Received: {len(found)} and {len(boxes)} of them."
+        )
+    if not sum(np.sum(x[:, 4] != NOTHING) for x in boxes):
+        raise ValueError("There must be a box to find. Received: targets without any.")
+    highest = max(np.max(x[:, 4], initial=0) for x in boxes)
+    count = num_classes or 1 + int(max(highest, *(np.max(x["classes"], initial=0) for x in found)))
+    names = list(range(count)) if names is None else list(names)
+    if len(names) != count:
+        raise ValueError(f"Each of {count} classes has a name. Received: names={names}.")
+    evaluation = _evaluated(boxes, found, count, crowd, area)
+    scores = {name: _or_nan(x) for name, x in zip(STATS, evaluation.stats)}
+    precision = evaluation.eval["precision"][:, :, :, 0, 2]  # by overlap, recall and class
+    scores["by_class"] = {
+        name: {"map": _mean(precision[:, :, i]), "map50": _mean(precision[0, :, i])}
+        for i, name in enumerate(names)
+    }
+    return scores
+
+
+def _by_image(predictions):
+    if not isinstance(predictions, dict):
+        return [{key: np.asarray(x) for key, x in each.items()} for each in predictions]
+    keys = ("boxes", "scores", "classes")
+    return [dict(zip(keys, rows)) for rows in zip(*(np.asarray(predictions[key]) for key in keys))]
+
+
+def _evaluated(targets, predictions, count, crowd, area):
+    try:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+    except ImportError as error:
+        raise ImportError(
+            "COCO's scores need pycocotools: pip install keras-blocks[detection]."
+        ) from error
+    truth, guesses = [], []
+    for i, rows in enumerate(targets):
+        for j in np.flatnonzero(rows[:, 4] != NOTHING):
+            box = _sides(rows[j, :4])
+            size = box[2] * box[3] if area is None else float(area[i][j])
+            mark = 0 if crowd is None else int(crowd[i][j])
+            truth.append(_entry(i, rows[j, 4], box, size) | {"id": len(truth) + 1, "iscrowd": mark})
+    for i, each in enumerate(predictions):
+        for j in np.flatnonzero(each["classes"] != NOTHING):
+            box = _sides(each["boxes"][j])
+            guess = _entry(i, each["classes"][j], box, box[2] * box[3])
+            guesses.append(guess | {"id": len(guesses) + 1, "score": float(each["scores"][j])})
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(
+            *(_data(COCO(), len(targets), count, x) for x in (truth, guesses)), "bbox"
+        )
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation
+
+
+def _data(coco, images, classes, annotations):
+    coco.dataset = {
+        "images": [{"id": i} for i in range(images)],
+        "categories": [{"id": i} for i in range(classes)],
+        "annotations": [{"iscrowd": 0, **x} for x in annotations],
+    }
+    coco.createIndex()
+    return coco
+
+
+def _entry(image, kind, box, size):
+    return {"image_id": image, "category_id": int(kind), "bbox": box, "area": size}
+
+
+def _sides(box):
+    left, top, right, bottom = map(float, box)
+    return [left, top, right - left, bottom - top]
+
+
+def _or_nan(value):
+    return float("nan") if value < 0 else float(value)
+
+
+def _mean(precision):
+    known = precision[precision > -1]
+    return float(known.mean()) if known.size else float("nan")

@@ -1,0 +1,63 @@
+"""Average precision while a detector trains."""
+
+import functools
+
+import keras
+import numpy as np
+from keras import tree
+
+from heads.deployment import deploy
+from heads.detection.average_precision import coco_scores
+from heads.graph import heads_of
+from heads.targets import as_arrays, batches_of
+
+
+class CocoScores(keras.callbacks.Callback):
+    """Put COCO's average precision on other images into the logs.
+
+    The logs get `"val_map"`, `"val_map50"` and `"val_map75"`. Callbacks after it see them, if
+    they are told the direction: `EarlyStopping("val_map", mode="max")`. In epochs between two
+    looks they hold what the last one found.
+
+    Args:
+        data: `(images, targets)`, the targets as `heads.pack_boxes` makes them, or a dataset of
+            such batches, in the same order each time.
+        every: Epochs from one look to the next; the first is after so many.
+        score: Least score of a box that counts.
+        max_detections: Boxes an image; 100 in COCO.
+        name: What comes before `_map` in the logs.
+        **options: Further options of the head's decoder, such as `iou`.
+
+    Raises:
+        ValueError: If the model has not one head that answers with boxes.
+
+    >>> callback = CocoScores((np.zeros((2, 64, 64, 3)), np.zeros((2, 5, 5))), every=5)
+    """
+
+    def __init__(self, data, *, every=1, score=0.01, max_detections=100, name="val", **options):
+        super().__init__()
+        self.data, self.every, self.name, self.found = data, every, name, {}
+        self.options = {"score": score, "max_detections": max_detections, **options}
+
+    def on_train_begin(self, logs=None):
+        heads = heads_of(self.model)
+        if len(heads) > 1 or "max_detections" not in next(iter(heads.values())).options():
+            raise ValueError(
+                "A model with one head that answers with boxes is needed, as DetectionHead does. "
+                f"Received: a model with {', '.join(heads)}."
+            )
+        self.answers = deploy(self.model, **self.options)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every == 0:
+            scores = coco_scores(*answered(self.answers, self.data))
+            self.found = {f"{self.name}_{key}": scores[key] for key in ("map", "map50", "map75")}
+        logs |= self.found
+
+
+def answered(model, data):
+    """Return a model's answers, a dict, and the targets of `(inputs, targets)` or of batches."""
+    whole = isinstance(data, tuple)
+    predict = functools.partial(model.predict, verbose=0) if whole else model.predict_on_batch
+    rows = [(predict(x), as_arrays(y)) for x, y, *_ in batches_of(data)]
+    return tree.map_structure(lambda *parts: np.concatenate(parts), *rows)
