@@ -6,6 +6,7 @@ from heads.cross_entropy import CrossEntropy
 from heads.deployment import deploy
 from heads.detection.average_precision import coco_scores
 from heads.detection.coco_callback import CocoScores
+from heads.detection.files import DetectionFiles
 from heads.detection.head import DetectionHead
 from heads.detection.loss import DetectionLoss
 from heads.detection.pack import pack_boxes, unpack_boxes
@@ -37,6 +38,7 @@ __all__ = [
     "CocoScores",
     "CrossEntropy",
     "DeepLabHead",
+    "DetectionFiles",
     "DetectionHead",
     "DetectionLoss",
     "Head",
