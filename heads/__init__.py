@@ -6,10 +6,12 @@ from heads.cross_entropy import CrossEntropy
 from heads.deployment import deploy
 from heads.detection.average_precision import coco_scores
 from heads.detection.coco_callback import CocoScores
+from heads.detection.detect import detect
 from heads.detection.files import DetectionFiles
 from heads.detection.head import DetectionHead
 from heads.detection.loss import DetectionLoss
 from heads.detection.pack import pack_boxes, unpack_boxes
+from heads.detection.pictures import draw_boxes
 from heads.graph import attach, losses, metrics
 from heads.margin import MarginHead
 from heads.margin_loss import MarginLoss
@@ -65,6 +67,8 @@ __all__ = [
     "choose_threshold",
     "coco_scores",
     "deploy",
+    "detect",
+    "draw_boxes",
     "losses",
     "metrics",
     "overlay",

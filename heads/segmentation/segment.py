@@ -69,7 +69,7 @@ def _predictor(model):
                 f"Received: {model!r}. Of a file it is functools.partial(export.predict, path)."
             )
         return lambda x: _classes(model(x)), None
-    model = deploy(model) if _is_raw(model) else model
+    model = deploy(model) if is_raw(model) else model
     inputs = functional_graph(model).inputs
     if len(inputs) > 1 or len(inputs[0].shape) != 4:
         raise ValueError(
@@ -80,11 +80,11 @@ def _predictor(model):
     return lambda x: _classes(model.predict_on_batch(x)), sides
 
 
-def _is_raw(operation):
+def is_raw(operation):
     """Return whether a head, or a model that ends in one, gives the outputs."""
     if isinstance(operation, keras.Model):
         outputs = functional_graph(operation).outputs
-        return any(_is_raw(x._keras_history.operation) for x in outputs)
+        return any(is_raw(x._keras_history.operation) for x in outputs)
     return isinstance(operation, Head)
 
 
