@@ -101,7 +101,7 @@ def _bound(name, value):
     return bound
 
 
-def compare(expected, actual, precision, tolerance=None, class_scores=()):
+def compare(expected, actual, precision, tolerance=None, class_scores=(), shares=None):
     """Compare outputs by name with Keras's, and return a `Parity`.
 
     Args:
@@ -111,6 +111,8 @@ def compare(expected, actual, precision, tolerance=None, class_scores=()):
         tolerance: See `limits_of`.
         class_scores: Names of outputs that are scores of classes, besides those whose rows
             are probabilities.
+        shares: Dict from names of outputs to the share of their rows that agree, as the layer
+            says that made them; such outputs are judged by it alone.
     """
     limits = limits_of(precision, tolerance)
     if set(expected) != set(actual):
@@ -125,6 +127,9 @@ def compare(expected, actual, precision, tolerance=None, class_scores=()):
         bounds = dict(limits)
         if samples < ENOUGH or not scores:
             bounds.pop("agreement", None)
+        if name in (shares or {}):
+            found.agreement = shares[name]
+            bounds = {"agreement": limits.get("agreement", limits["equal"])}
         found.failures = (*found.failures, *_failures(found, bounds))
         outputs.append(found)
     return Parity(precision, samples, limits, outputs)

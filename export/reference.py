@@ -85,7 +85,8 @@ def checked(model, path, samples, precision, tolerance=None, class_scores=()):
     """Return the `Parity` of a file on checked samples, or raise."""
     expected = answers(model, samples)
     actual = run(path, samples)
-    parity = compare(expected, actual, precision, tolerance, class_scores)
+    shares = {} if precision == "float32" else shares_of(model, expected, actual)
+    parity = compare(expected, actual, precision, tolerance, class_scores, shares)
     if not parity.passed:
         raise ParityError(
             "The file must answer as its Keras model does. "
@@ -94,6 +95,30 @@ def checked(model, path, samples, precision, tolerance=None, class_scores=()):
             parity=parity,
         )
     return parity
+
+
+def shares_of(model, expected, actual):
+    """Return, by output name, how far answers agree as the layers say that made them.
+
+    A layer that offers `agreement(expected, actual)` of its own outputs, a dict whose keys are
+    `answers`, knows better than a comparison place by place: boxes in another order are the same.
+    """
+    made = {}
+    for name, x in zip(signature.output_names(model), signature.graph_of(model).outputs):
+        while isinstance(x._keras_history.operation, keras.layers.Identity):
+            node = x._keras_history.operation._inbound_nodes[x._keras_history.node_index]
+            (x,) = node.input_tensors
+        history = x._keras_history
+        if callable(getattr(history.operation, "agreement", None)):
+            keys = sorted(history.operation.answers)  # as Keras flattens a dict
+            entry = made.setdefault(id(history.operation), (history.operation, {}))
+            entry[1][keys[history.tensor_index]] = name
+    shares = {}
+    for layer, names in made.values():
+        given = [{key: x[name] for key, name in names.items()} for x in (expected, actual)]
+        if all(x.shape == given[1][key].shape for key, x in given[0].items()):
+            shares |= dict.fromkeys(names.values(), layer.agreement(*given))
+    return shares
 
 
 ADVICE = {

@@ -5,6 +5,7 @@ from keras import layers, ops
 
 from blocks.base import PlainArguments, check_positive, register
 from heads.base import are_numbers
+from heads.detection.agreement import agreement
 from heads.detection.code import Code
 from heads.detection.suppress import suppress
 from heads.values import largest
@@ -36,6 +37,7 @@ class BoxDecoder(PlainArguments, layers.Layer):
     """
 
     stays_float = True  # in int8 files
+    answers = ("boxes", "classes", "count", "scores")
 
     def __init__(
         self,
@@ -77,6 +79,10 @@ class BoxDecoder(PlainArguments, layers.Layer):
         scores = ops.where(kept, take(scores[..., None], places)[..., 0], -1.0)
         classes = take(classes[..., None], places)[..., 0]
         return self.padded(take(boxes, places), scores, classes)
+
+    def agreement(self, expected, actual):
+        """Return how far two answers say the same: what a file of 8 bits is judged by."""
+        return agreement(expected, actual)
 
     def by_class(self, boxes, classes, points):
         """Return boxes moved so far that those of two classes cannot overlap."""
