@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import heads
 from heads.detection.assign import TaskAligned
 from heads.detection.code import Code
 from heads.detection.decode import BoxDecoder
@@ -200,3 +201,22 @@ def test_the_decoder_suppresses_within_classes(agnostic):
     batch = decoder(np.concatenate([raw, raw]))
     for key, x in found.items():
         np.testing.assert_allclose(array(batch[key])[1], x, rtol=1e-6)
+
+
+@pytest.mark.parametrize("nms_free", [False, True])
+def test_images_of_open_sides_have_as_many_answers(nms_free):
+    """Fewer positions than rows of the answer, which no graph of open sides knows."""
+    image, head = keras.Input((None, None, 1)), None
+    levels = {"P3": keras.layers.Conv2D(4, 3, 8, padding="same")(image)}
+    head = heads.DetectionHead(
+        2, levels=["P3"], neck=None, filters=4, depth=0, bins=1, nms_free=nms_free
+    )
+    model = heads.attach(keras.Model(image, levels), head)
+    answer = heads.deploy(model, score=0.0, iou=1.0, max_detections=30)
+    for height, width in ((16, 24), (40, 64), (17, 30)):
+        x = np.random.default_rng(0).normal(size=(2, height, width, 1)).astype("float32")
+        found = answer.predict(x, verbose=0)
+        positions = math.ceil(height / 8) * math.ceil(width / 8)
+        assert found["boxes"].shape == (2, 30, 4)
+        assert found["count"].tolist() == [min(30, positions)] * 2
+        assert (found["scores"][:, : min(30, positions)] > 0).all()

@@ -11,6 +11,7 @@ from heads.detection.suppress import suppress
 from heads.values import largest
 
 FORMATS = ("xyxy", "yxyx")
+NOTHING = -1e4  # a logit that no position has
 
 
 @register
@@ -63,14 +64,16 @@ class BoxDecoder(PlainArguments, layers.Layer):
 
     def call(self, inputs):
         branch = inputs if isinstance(inputs, dict) else self.code.split(inputs)[-1]
-        logits = branch["logits"]
         count = self.max_detections if self.code.branches == 2 else self.candidates
+        if branch["logits"].shape[1] is None:  # perhaps fewer than that
+            branch = {key: lengthened(x, count) for key, x in branch.items()}
+        logits = branch["logits"]
         best, places = ops.top_k(ops.max(logits, axis=-1), min(count, logits.shape[1] or count))
         chosen = {key: take(x, places) for key, x in branch.items()}
         boxes = self.code.corners(chosen["boxes"], chosen["points"])
         classes = largest(chosen["logits"])
         scores = ops.sigmoid(best)
-        scores = ops.where(scores >= self.score, scores, -1.0)
+        scores = ops.where((scores >= self.score) & (best > NOTHING), scores, -1.0)
         if self.code.branches == 2:
             return self.padded(boxes, scores, classes)
         apart = boxes if self.agnostic else self.by_class(boxes, classes, branch["points"])
@@ -123,6 +126,11 @@ class BoxDecoder(PlainArguments, layers.Layer):
             key: keras.KerasTensor(value, kinds.get(key, "float32"))
             for key, value in self.compute_output_shape(shape).items()
         }
+
+
+def lengthened(x, count):
+    """Return `(batch, rows, columns)` with more rows, whose logits are those of nothing."""
+    return ops.concatenate([x, ops.repeat(0 * x[:, :1] + NOTHING, count, axis=1)], axis=1)
 
 
 def take(x, places):
