@@ -12,6 +12,8 @@ from heads.detection.head import DetectionHead
 from heads.detection.loss import DetectionLoss
 from heads.detection.pack import pack_boxes, unpack_boxes
 from heads.detection.pictures import draw_boxes
+from heads.detection.ssd import SSDHead
+from heads.detection.ssd_loss import SSDLoss
 from heads.graph import attach, losses, metrics
 from heads.margin import MarginHead
 from heads.margin_loss import MarginLoss
@@ -57,6 +59,8 @@ __all__ = [
     "R2",
     "RegressionHead",
     "RegressionLoss",
+    "SSDHead",
+    "SSDLoss",
     "SegFormerHead",
     "SegmentationFiles",
     "SegmentationLoss",

@@ -13,15 +13,16 @@ PRIOR = 0.01  # probability that an untrained head gives every class, as RetinaN
 
 @register
 class Tower(Block):
-    """Convolutions, then one prediction at every position, in float32.
+    """Convolutions, then predictions at every position, in float32.
 
-    Shape: `(batch, height, width, channels)` to `(batch, height * width, size)`.
+    Shape: `(batch, height, width, channels)` to `(batch, height * width * each, size)`.
 
     Args:
-        size: Numbers to predict.
+        size: Numbers in a prediction.
         filters: Channels of the convolutions.
         depth: Number of convolutions before the prediction.
         bias: First bias of the prediction.
+        each: Predictions at a position.
         separable: Whether the convolutions are depthwise-separable.
         norm: Normalization of the convolutions.
         activation: Activation of the convolutions.
@@ -37,6 +38,7 @@ class Tower(Block):
         depth,
         *,
         bias,
+        each=1,
         separable=False,
         norm="batch",
         activation="silu",
@@ -47,7 +49,7 @@ class Tower(Block):
         common = {"norm": norm, "activation": activation, "dtype": self.dtype_policy}
         self.convs = [conv(filters, 3, name=f"conv{i}", **common) for i in range(depth)]
         self.predict = layers.Conv2D(
-            size,
+            size * each,
             1,
             bias_initializer=initializers.Constant(bias),
             dtype="float32",
@@ -66,7 +68,8 @@ class Branch(Block):
     """Distances and logits at every position of every level, by towers of each level's own.
 
     Shape: a list or dict of `(batch, height_i, width_i, channels)` to a dict of `"boxes"`,
-    `(batch, points, 4 * bins)`, and `"logits"`, `(batch, points, num_classes)`.
+    `(batch, points, 4 * bins)`, and `"logits"`, `(batch, points, num_classes)`. There are `each`
+    points at a position.
 
     Args:
         num_classes: Number of classes.
@@ -74,6 +77,8 @@ class Branch(Block):
         filters: Channels of the towers.
         depth: Convolutions in a tower.
         levels: Number of maps.
+        each: Predictions at a position.
+        bias: First bias of the boxes.
         **kwargs: `separable`, `norm` and `activation` of the towers, and those of every layer.
 
     >>> maps = [np.ones((1, 4, 4, 8)), np.ones((1, 2, 2, 8))]
@@ -89,13 +94,15 @@ class Branch(Block):
         depth,
         levels,
         *,
+        each=1,
+        bias=1.0,
         separable=False,
         norm="batch",
         activation="silu",
         **kwargs,
     ):
         super().__init__(**kwargs)
-        common = {"separable": separable, "norm": norm, "activation": activation}
+        common = {"separable": separable, "norm": norm, "activation": activation, "each": each}
         common["dtype"] = self.dtype_policy
 
         def towers(size, bias, name):
@@ -104,7 +111,7 @@ class Branch(Block):
                 for i in range(levels)
             ]
 
-        self.boxes = towers(4 * bins, 1.0, "boxes")
+        self.boxes = towers(4 * bins, bias, "boxes")
         self.logits = towers(num_classes, math.log(PRIOR / (1 - PRIOR)), "logits")
 
     def call(self, features):

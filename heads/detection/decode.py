@@ -6,6 +6,7 @@ from keras import layers, ops
 from blocks.base import PlainArguments, check_positive, register
 from heads.base import are_numbers
 from heads.detection.agreement import agreement
+from heads.detection.anchors import AnchorCode
 from heads.detection.code import Code
 from heads.detection.suppress import suppress
 from heads.values import largest
@@ -28,7 +29,7 @@ class BoxDecoder(PlainArguments, layers.Layer):
 
     Args:
         num_classes: Number of classes.
-        bins: Logits of a distance.
+        bins: Logits of a distance; 0 where boxes are relative to anchors.
         nms_free: Whether the one-to-one branch answers, without suppression.
         score: Least score.
         iou: Largest overlap of two boxes of a class.
@@ -58,13 +59,15 @@ class BoxDecoder(PlainArguments, layers.Layer):
         for name, value in {"score": score, "iou": iou}.items():
             if not are_numbers(value, ()) or not 0 <= value <= 1:
                 raise ValueError(f"`{name}` must lie in [0, 1]. Received: {name}={value!r}.")
-        self.code = Code(num_classes, bins, 2 if nms_free else 1)
+        self.code = (
+            Code(num_classes, bins, 2 if nms_free else 1) if bins else AnchorCode(num_classes)
+        )
         self.score, self.iou, self.agnostic = score, iou, agnostic
-        self.max_detections, self.candidates = max_detections, candidates
+        self.max_detections, self.candidates, self.is_free = max_detections, candidates, nms_free
 
     def call(self, inputs):
         branch = inputs if isinstance(inputs, dict) else self.code.split(inputs)[-1]
-        count = self.max_detections if self.code.branches == 2 else self.candidates
+        count = self.max_detections if self.is_free else self.candidates
         if branch["logits"].shape[1] is None:  # perhaps fewer than that
             branch = {key: lengthened(x, count) for key, x in branch.items()}
         logits = branch["logits"]
@@ -74,7 +77,7 @@ class BoxDecoder(PlainArguments, layers.Layer):
         classes = largest(chosen["logits"])
         scores = ops.sigmoid(best)
         scores = ops.where((scores >= self.score) & (best > NOTHING), scores, -1.0)
-        if self.code.branches == 2:
+        if self.is_free:
             return self.padded(boxes, scores, classes)
         apart = boxes if self.agnostic else self.by_class(boxes, classes, branch["points"])
         places, count = suppress(apart, scores, self.max_detections, self.iou)

@@ -123,12 +123,7 @@ class DetectionHead(Head):
         return problems(targets, self.code.num_classes)
 
     def doubts(self, targets):
-        present = set(np.unique(targets[..., 4]).astype(int))
-        missing = [i for i in range(self.code.num_classes) if i not in present]
-        if not missing:
-            return []
-        shown = ", ".join(map(str, missing[:10])) + (", …" if len(missing) > 10 else "")
-        return [f"{len(missing)} of {self.code.num_classes} classes have no box: {shown}."]
+        return missing_classes(targets, self.code.num_classes)
 
     def loss(self):
         return DetectionLoss(self.code.num_classes, **self.loss_options)
@@ -168,6 +163,16 @@ class DetectionHead(Head):
         points = self.make_points(f"{self.name}_points")(maps)
         parts = {**renamed(self.branches[-1])(maps), "points": points}
         return self.decoder(**options)(parts)
+
+
+def missing_classes(targets, count):
+    """Return, in words, which classes have no box in packed targets."""
+    present = set(np.unique(targets[..., 4]).astype(int))
+    missing = [i for i in range(count) if i not in present]
+    if not missing:
+        return []
+    shown = ", ".join(map(str, missing[:10])) + (", …" if len(missing) > 10 else "")
+    return [f"{len(missing)} of {count} classes have no box: {shown}."]
 
 
 def make_neck(neck, filters, *, norm, activation, **kwargs):

@@ -87,15 +87,12 @@ class DetectionLoss(keras.Loss):
         self.weights = {**defaults, **given}
 
     def call(self, y_true, y_pred):
-        self.check(y_true.shape, y_pred.shape)
-        boxes, ids = y_true[..., :4], y_true[..., 4]
-        valid = self.valid(boxes, ids)
-        require(ops.reshape(valid, (-1,)), ops.reshape(y_true, (-1, 5)), RULE)
+        boxes, ids, right = valid_rows(y_true, y_pred, self.code)
         classes = ops.one_hot(ops.cast(ids, "int32"), self.code.num_classes, dtype="float32")
         losses = 0.0
         for most, branch in zip((self.most, 1), self.code.split(y_pred)):
             losses = losses + self.of_branch(branch, boxes, classes, TaskAligned(most))
-        return ops.where(ops.all(valid, axis=-1), losses, np.nan)
+        return ops.where(right, losses, np.nan)
 
     def of_branch(self, branch, boxes, classes, assign):
         """Return the loss of every sample for one branch of the raw output."""
@@ -127,26 +124,6 @@ class DetectionLoss(keras.Loss):
         near = ops.relu(1 - ops.abs(goal[..., None] - ops.arange(bins, dtype="float32")))
         return ops.mean(-ops.sum(near * chances, axis=-1), axis=-1)
 
-    def valid(self, boxes, ids):
-        """Return for every row whether it keeps the rule."""
-        classes = (ids >= 0) & (ids < self.code.num_classes) & (ids == ops.floor(ids))
-        right = ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1) & classes
-        finite = ops.all(ops.isfinite(boxes), axis=-1)
-        return finite & (right | (ids == -1))
-
-    def check(self, targets, raw):
-        """Raise where a shape is wrong."""
-        if len(targets) != 3 or targets[-1] != 5:
-            raise ValueError(
-                "Targets must have the shape (batch, max_boxes, 5). "
-                f"Received: shape {tuple(targets)}. heads.pack_boxes makes them."
-            )
-        if len(raw) != 3 or raw[-1] != self.code.width:
-            raise ValueError(
-                f"The raw output must have the shape (batch, points, {self.code.width}), of "
-                f"{self.code}. Received: shape {tuple(raw)}."
-            )
-
     def get_config(self):
         return {
             **super().get_config(),
@@ -159,6 +136,30 @@ class DetectionLoss(keras.Loss):
             "most": self.most,
             "dtype": self.dtype,
         }
+
+
+def valid_rows(targets, raw, code):
+    """Return the boxes and ids of targets, and of every sample whether its rows keep the rule.
+
+    Raises:
+        ValueError: If a shape is wrong; and where a row is, as `heads.values.require` does.
+    """
+    if len(targets.shape) != 3 or targets.shape[-1] != 5:
+        raise ValueError(
+            "Targets must have the shape (batch, max_boxes, 5). "
+            f"Received: shape {tuple(targets.shape)}. heads.pack_boxes makes them."
+        )
+    if len(raw.shape) != 3 or raw.shape[-1] != code.width:
+        raise ValueError(
+            f"The raw output must have the shape (batch, points, {code.width}), of {code}. "
+            f"Received: shape {tuple(raw.shape)}."
+        )
+    boxes, ids = targets[..., :4], targets[..., 4]
+    classes = (ids >= 0) & (ids < code.num_classes) & (ids == ops.floor(ids))
+    right = ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1) & classes
+    valid = ops.all(ops.isfinite(boxes), axis=-1) & (right | (ids == -1))
+    require(ops.reshape(valid, (-1,)), ops.reshape(targets, (-1, 5)), RULE)
+    return boxes, ids, ops.all(valid, axis=-1)
 
 
 def cross_entropy(targets, logits):
