@@ -43,7 +43,7 @@ def save(keras_file, folder, input_shape, precision, modules, path):
 def convert(folder, target, precision, names, calibration, floating):
     """Convert a SavedModel to a file of built-in operations.
 
-    In an int8 file, the layers named in `floating`, and what follows them, stay in floats.
+    In an int8 file, the layers named in `floating` stay in floats: see `tensors_of`.
     """
     import tensorflow as tf
 
@@ -80,10 +80,16 @@ def quantized(converter, floating):
 
 
 def tensors_of(layers, content):
-    """Return the names of the tensors that layers make in a file, and of all made of those."""
+    """Return the names of the tensors that layers make in a file, and of all made of those.
+
+    A convolution or a dense layer behind them takes 8 bits again, and what follows it.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
-    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
+    kinds = schema.BuiltinOperator
+    weighted = {kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.TRANSPOSE_CONV, kinds.FULLY_CONNECTED}
+    model = schema.Model.GetRootAs(content, 0)
+    graph = model.Subgraphs(0)
     names = [graph.Tensors(i).Name().decode() for i in range(graph.TensorsLength())]
     # Keras numbers a scope that it enters again: "decoder_1/".
     scope = re.compile(rf"(^|[/;])({'|'.join(map(re.escape, layers))})(_\d+)?/")
@@ -92,7 +98,10 @@ def tensors_of(layers, content):
         operation = graph.Operators(i)
         read = operation.InputsAsNumpy().tolist() if operation.InputsLength() else []
         made = operation.OutputsAsNumpy().tolist()
-        if any(scope.search(names[x]) for x in made) or any(x in found for x in read):
+        code = model.OperatorCodes(operation.OpcodeIndex())
+        ends = max(code.BuiltinCode(), code.DeprecatedBuiltinCode()) in weighted
+        follows = not ends and any(x in found for x in read)
+        if follows or any(scope.search(names[x]) for x in made):
             found.update((x, names[x]) for x in made)
     return list(found.values())
 

@@ -12,6 +12,8 @@ from heads.detection.head import DetectionHead
 from heads.detection.loss import DetectionLoss
 from heads.detection.pack import pack_boxes, unpack_boxes
 from heads.detection.pictures import draw_boxes
+from heads.detection.rcnn import RCNNHead
+from heads.detection.rcnn_loss import RCNNLoss
 from heads.detection.ssd import SSDHead
 from heads.detection.ssd_loss import SSDLoss
 from heads.graph import attach, losses, metrics
@@ -57,6 +59,8 @@ __all__ = [
     "PixelAccuracy",
     "PyramidSegmentationHead",
     "R2",
+    "RCNNHead",
+    "RCNNLoss",
     "RegressionHead",
     "RegressionLoss",
     "SSDHead",

@@ -1,12 +1,13 @@
 """Boxes that are guessed before anything is seen, and what is said of boxes beside them."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from keras import layers, ops
 
-from blocks.base import PlainArguments, register
-from heads.detection.points import Points
+from blocks.base import PlainArguments, check_above_zero, check_positive, register
+from heads.detection.points import count_of, points_of
 
 FACTORS = (10.0, 10.0, 5.0, 5.0)  # of y, x, height and width, as in SSD's files for phones
 LARGEST = 4.0  # of the logarithm of a side by its anchor's: beyond, it is an accident
@@ -29,11 +30,10 @@ class Anchors(PlainArguments, layers.Layer):
 
     def __init__(self, strides, shapes, **kwargs):
         super().__init__(**kwargs)
-        self.shapes = shapes
-        self.points = Points(strides)
+        self.strides, self.shapes = strides, shapes
 
     def call(self, maps):
-        points = self.points(maps)[:, :, None]
+        points = points_of(maps, self.strides)[:, :, None]
         shapes = ops.convert_to_tensor(np.array(self.shapes, "float32"))[None, None]
         sides = points[..., 2:] * shapes
         places = points[..., :2] + ops.zeros_like(sides)
@@ -41,8 +41,23 @@ class Anchors(PlainArguments, layers.Layer):
         return ops.reshape(anchors, (ops.shape(anchors)[0], -1, 4))
 
     def compute_output_shape(self, input_shape):
-        batch, points, _ = self.points.compute_output_shape(input_shape)
-        return (batch, points and points * len(self.shapes), 4)
+        points = count_of(input_shape)
+        return (input_shape[0][0], points and points * len(self.shapes), 4)
+
+
+def anchor_shapes(size, octaves, ratios):
+    """Return widths and heights of anchors, in strides: of every size with every ratio."""
+    check_positive(octaves=octaves)
+    check_above_zero(anchor_size=size)
+    if not isinstance(ratios, (list, tuple)) or not ratios:
+        raise ValueError(f"`ratios` must be a list of numbers. Received: ratios={ratios!r}.")
+    for ratio in ratios:
+        check_above_zero(ratios=ratio)
+    return [
+        [size * 2 ** (i / octaves) * math.sqrt(ratio) ** way for way in (1, -1)]
+        for i in range(octaves)
+        for ratio in ratios
+    ]
 
 
 class AnchorCode(NamedTuple):

@@ -140,4 +140,6 @@ def take(x, places):
     """Return the rows of `(batch, rows, columns)` at places, `(batch, number)`."""
     if x.shape[0] == 1:  # of a file, whose runtime gathers from one image
         return ops.take(x[0], places[0], axis=0)[None]
-    return ops.take_along_axis(x, places[..., None], axis=1)
+    batch, rows, columns = ops.shape(x)
+    starts = ops.arange(batch, dtype="int32")[:, None] * rows
+    return ops.take(ops.reshape(x, (-1, columns)), ops.cast(places, "int32") + starts, axis=0)

@@ -1,21 +1,15 @@
 """The detector with anchors."""
 
-import math
-
-from blocks.base import check_above_zero, check_positive, register
+from blocks.base import check_positive, register
 from blocks.pyramid import maps_of
-from heads.base import Head
-from heads.detection.anchors import AnchorCode, Anchors
+from heads.detection.anchors import AnchorCode, Anchors, anchor_shapes
+from heads.detection.base import BoxHead, check_levels, make_neck
 from heads.detection.branches import Branch
-from heads.detection.decode import BoxDecoder
-from heads.detection.head import NECKS, check_levels, make_neck, missing_classes
-from heads.detection.pack import problems
 from heads.detection.ssd_loss import SSDLoss
-from heads.embedding import Renamed
 
 
 @register
-class SSDHead(Head):
+class SSDHead(BoxHead):
     """Boxes beside anchors of every position of a pyramid: one stage, as SSD and RetinaNet.
 
     A neck mixes the levels, and towers say of every anchor its classes and how its box differs
@@ -71,25 +65,12 @@ class SSDHead(Head):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive(num_classes=num_classes, filters=filters, octaves=octaves)
-        check_above_zero(anchor_size=anchor_size)
-        check_levels(levels, least=1 if neck is None else 2)
-        if neck is not None and neck not in NECKS:
-            raise ValueError(
-                f"`neck` must be None or one of {', '.join(NECKS)}. Received: neck={neck!r}."
-            )
-        if not isinstance(ratios, (list, tuple)) or not ratios:
-            raise ValueError(f"`ratios` must be a list of numbers. Received: ratios={ratios!r}.")
-        for ratio in ratios:
-            check_above_zero(ratios=ratio)
-        self.levels, self.code = list(levels), AnchorCode(num_classes)
+        check_positive(num_classes=num_classes, filters=filters)
+        check_levels(levels, neck)
+        self.shapes = anchor_shapes(anchor_size, octaves, ratios)
+        self.levels, self.code, self.decoded = list(levels), AnchorCode(num_classes), {"bins": 0}
         self.loss_options = {"class_loss": class_loss, "iou": matching}
         self.loss()  # wrong options are told now
-        self.shapes = [
-            [anchor_size * 2 ** (i / octaves) * math.sqrt(ratio) ** way for way in (1, -1)]
-            for i in range(octaves)
-            for ratio in ratios
-        ]
         common = {"norm": norm, "activation": activation, "dtype": self.dtype_policy}
         self.neck = make_neck(neck, filters, name="neck", **common)
         self.branch = Branch(
@@ -117,40 +98,9 @@ class SSDHead(Head):
     def loss(self):
         return SSDLoss(self.code.num_classes, **self.loss_options)
 
-    def check(self, targets):
-        return problems(targets, self.code.num_classes)
-
-    def doubts(self, targets):
-        return missing_classes(targets, self.code.num_classes)
-
-    def decoder(self, *, score=0.25, iou=0.6, max_detections=100, candidates=500, agnostic=False):
-        """Return the layer from the raw output to boxes, scores, classes and their count.
-
-        Args:
-            score: Least score of a box; to measure average precision, 0.01 or less.
-            iou: Largest overlap of two boxes of a class.
-            max_detections: Number of rows of the answer.
-            candidates: Number of the best boxes that suppression looks at.
-            agnostic: Whether boxes of all classes suppress each other.
-        """
-        return BoxDecoder(
-            self.code.num_classes,
-            0,
-            score=score,
-            iou=iou,
-            max_detections=max_detections,
-            candidates=candidates,
-            agnostic=agnostic,
-            dtype="float32",
-            name=f"{self.name}_decoder",
-        )
-
     def answer(self, features, **options):
         """Return the symbolic answer, from boxes and logits apart: see `decoder`."""
 
-        def renamed(layer):
-            return Renamed(layer, name=f"{self.name}_{layer.name}")
-
-        maps = maps_of(renamed(self.neck)(features))
+        maps = maps_of(self.renamed(self.neck)(features))
         anchors = self.make_anchors(f"{self.name}_anchors")(maps)
-        return self.decoder(**options)({**renamed(self.branch)(maps), "points": anchors})
+        return self.decoder(**options)({**self.renamed(self.branch)(maps), "points": anchors})

@@ -17,8 +17,9 @@ NEGATIVES = 3  # for each anchor that has a box: SSD's
 class SSDLoss(keras.Loss):
     """Classes of all anchors, and boxes of those that have one.
 
-    An anchor has the box that it overlaps most, by `iou` at least; and every box has the anchor
-    that overlaps it most. All is divided by the number of anchors in the batch that have a box.
+    An anchor has the box that it overlaps most, by `iou` at least; and if `forced`, every box has
+    the anchor that overlaps it most. All is divided by the number of the batch's anchors that have
+    a box.
 
     Shape: targets `(batch, max_boxes, 5)`, as `heads.pack_boxes` makes them; the raw output of a
     `SSDHead`.
@@ -29,6 +30,7 @@ class SSDLoss(keras.Loss):
             with a box and of three times as many of the others, the worst.
         iou: Overlap from which on an anchor has a box.
         box_weight: Weight of the boxes' smooth L1 loss.
+        forced: Whether a box has the anchor that overlaps it most, however little.
         name: Name of the loss.
         reduction: As in every `keras.Loss`.
         dtype: As in every `keras.Loss`.
@@ -47,6 +49,7 @@ class SSDLoss(keras.Loss):
         class_loss="focal",
         iou=0.5,
         box_weight=1.0,
+        forced=True,
         name="ssd_loss",
         reduction="sum_over_batch_size",
         dtype=None,
@@ -61,14 +64,26 @@ class SSDLoss(keras.Loss):
             )
         self.code = AnchorCode(num_classes)
         self.class_loss, self.iou, self.box_weight = class_loss, iou, box_weight
+        self.forced = forced
 
     def call(self, y_true, y_pred):
         boxes, ids, right = valid_rows(y_true, y_pred, self.code)
         classes = ops.one_hot(ops.cast(ids, "int32"), self.code.num_classes, dtype="float32")
         (branch,) = self.code.split(y_pred)
+        return ops.where(right, self.of_branch(branch, boxes, classes), np.nan)
+
+    def of_branch(self, branch, boxes, classes):
+        """Return the loss of every sample for boxes and logits beside anchors.
+
+        Args:
+            branch: Dict of `"boxes"`, `"logits"` and `"points"`, the anchors.
+            boxes: `(batch, boxes, 4)`, pixels.
+            classes: One-hot rows, zeros where there is no box.
+        """
         anchors, logits = branch["points"], branch["logits"]
-        owned = ops.stop_gradient(match(boxes, ops.any(classes > 0, axis=-1), anchors, self.iou))
-        owned = ops.transpose(ops.cast(owned, "float32"), (0, 2, 1))
+        real = ops.any(classes > 0, axis=-1)
+        owned = match(boxes, real, anchors, self.iou, self.forced)
+        owned = ops.transpose(ops.cast(ops.stop_gradient(owned), "float32"), (0, 2, 1))
         has_box = ops.sum(owned, axis=-1)
         targets, goals = ops.matmul(owned, classes), ops.matmul(owned, boxes)
         goals = ops.where(has_box[..., None] > 0, goals, corners_of(anchors))
@@ -76,8 +91,7 @@ class SSDLoss(keras.Loss):
         smooth = ops.where(away < 1, 0.5 * ops.square(away), away - 0.5)
         losses = self.box_weight * has_box * ops.sum(smooth, axis=-1)
         losses = losses + self.of_classes(targets, logits, has_box)
-        whole = ops.sum(losses, axis=-1) / ops.maximum(ops.mean(ops.sum(has_box, axis=-1)), 1e-2)
-        return ops.where(right, whole, np.nan)
+        return ops.sum(losses, axis=-1) / ops.maximum(ops.mean(ops.sum(has_box, axis=-1)), 1e-2)
 
     def of_classes(self, targets, logits, has_box):
         """Return the loss of the classes of every anchor."""
@@ -100,6 +114,7 @@ class SSDLoss(keras.Loss):
             "class_loss": self.class_loss,
             "iou": self.iou,
             "box_weight": self.box_weight,
+            "forced": self.forced,
             "dtype": self.dtype,
         }
 
@@ -110,7 +125,7 @@ def corners_of(anchors):
     return ops.concatenate([anchors[..., :2] - half, anchors[..., :2] + half], axis=-1)
 
 
-def match(boxes, real, anchors, least):
+def match(boxes, real, anchors, least, forced=True):
     """Return whether anchors have boxes, booleans `(batch, boxes, anchors)`, one at most each.
 
     Args:
@@ -118,13 +133,14 @@ def match(boxes, real, anchors, least):
         real: Booleans `(batch, boxes)`: whether there is a box.
         anchors: `(batch, anchors, 4)`, middle and sides.
         least: Overlap from which on an anchor has a box.
+        forced: Whether the anchor that overlaps a box most has it in any case.
     """
     iou = overlap(boxes[:, :, None], corners_of(anchors)[:, None])
     iou = ops.where(real[:, :, None], iou, -1.0)
     order = ops.arange(ops.shape(iou)[2], dtype="int32")[None, None]
     best = ops.cast(ops.argmax(iou, axis=2), "int32")[:, :, None]
-    forced = (order == best) & real[:, :, None]
-    rank = ops.where(forced, 2.0 + iou, ops.where(iou >= least, iou, -1.0))
+    is_best = (order == best) & real[:, :, None] & forced
+    rank = ops.where(is_best, 2.0 + iou, ops.where(iou >= least, iou, -1.0))
     number = ops.arange(ops.shape(iou)[1], dtype="int32")[None, :, None]
     owner = ops.cast(ops.argmax(rank, axis=1), "int32")[:, None]
     return (number == owner) & (rank > 0)

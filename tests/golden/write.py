@@ -70,6 +70,25 @@ HEADS = {
         activation="relu6",
         name="head",
     ),
+    "ssd": lambda: heads.SSDHead(2, levels=["P1", "P2"], filters=4, depth=1, name="head"),
+    "ssd_options": lambda: heads.SSDHead(
+        3,
+        levels=["P1", "P2"],
+        filters=4,
+        depth=1,
+        neck="bifpn",
+        anchor_size=2.0,
+        octaves=1,
+        ratios=[1.0, 2.0],
+        separable=True,
+        class_loss="hard_negatives",
+        matching=0.4,
+        activation="relu",
+        name="head",
+    ),
+    "rcnn": lambda: heads.RCNNHead(
+        2, levels=["P1", "P2"], filters=4, proposals=6, pool=2, hidden=4, name="head"
+    ),
     "several": lambda: {
         "kind": heads.ClassificationHead(2, name="kind"),
         "age": heads.RegressionHead(loss="mae", mean=40.0, std=12.0, name="age"),
@@ -83,6 +102,9 @@ OPTIONS = {
     "segformer": {"probabilities": True},
     "detection": {"score": 0.0, "max_detections": 5, "iou": 0.4},
     "detection_nms_free": {"score": 0.01, "max_detections": 30},
+    "ssd": {"score": 0.0, "max_detections": 5, "iou": 0.4},
+    "ssd_options": {"score": 0.01, "max_detections": 30, "agnostic": True},
+    "rcnn": {"score": 0.0, "max_detections": 5, "iou": 0.4},
     "several": {"kind": {"threshold": 0.4}},
 }
 
