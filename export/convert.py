@@ -20,8 +20,9 @@ ROOT = Path(__file__).parents[1]  # where `export` is, wherever the process went
 def convert(model, precision="float32", samples=None, input_shape=None):
     """Return the file of a float32 model: batch 1, built-in operations, one named signature.
 
-    Layers that offer `fuse()` go into it fused. Those that say `stays_float`, and all behind them up
-    to the next weights, compute in floats in an int8 file: what ranks and cuts is lost in 256 steps.
+    Layers that offer `fuse()` go into it fused. Those that say `stays_float`, and all behind them
+    up to the next weights, compute in floats in an int8 file: what ranks and cuts is lost in 256
+    steps.
 
     Args:
         model: A model that `float32.rebuilt` returned.

@@ -4,16 +4,18 @@ from heads.base import Head
 from heads.classification import ClassificationHead
 from heads.cross_entropy import CrossEntropy
 from heads.deployment import deploy
-from heads.detection.average_precision import coco_scores
+from heads.detection.average_precision import coco_scores, precision_recall
 from heads.detection.coco_callback import CocoScores
 from heads.detection.detect import detect
 from heads.detection.files import DetectionFiles
 from heads.detection.head import DetectionHead
 from heads.detection.loss import DetectionLoss
+from heads.detection.mosaic import Mosaic
 from heads.detection.pack import pack_boxes, unpack_boxes
-from heads.detection.pictures import draw_boxes
+from heads.detection.pictures import draw_boxes, draw_precision_recall
 from heads.detection.rcnn import RCNNHead
 from heads.detection.rcnn_loss import RCNNLoss
+from heads.detection.soft_nms import soft_nms
 from heads.detection.ssd import SSDHead
 from heads.detection.ssd_loss import SSDLoss
 from heads.graph import attach, losses, metrics
@@ -55,6 +57,7 @@ __all__ = [
     "MarginLoss",
     "MaskDice",
     "MaskIoU",
+    "Mosaic",
     "OwnAngle",
     "PixelAccuracy",
     "PyramidSegmentationHead",
@@ -77,11 +80,14 @@ __all__ = [
     "deploy",
     "detect",
     "draw_boxes",
+    "draw_precision_recall",
     "losses",
     "metrics",
     "overlay",
     "pack_boxes",
+    "precision_recall",
     "segment",
+    "soft_nms",
     "unpack_boxes",
     "verification",
 ]

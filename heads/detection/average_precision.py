@@ -41,6 +41,53 @@ def coco_scores(predictions, targets, *, num_classes=None, names=None, crowd=Non
 
     Reference: [Lin et al., 2014](https://arxiv.org/abs/1405.0312)
     """
+    evaluation, names = _read(predictions, targets, num_classes, names, crowd, area)
+    scores = {name: _or_nan(x) for name, x in zip(STATS, evaluation.stats)}
+    precision = evaluation.eval["precision"][:, :, :, 0, 2]  # by overlap, recall and class
+    scores["by_class"] = {
+        name: {"map": _mean(precision[:, :, i]), "map50": _mean(precision[0, :, i])}
+        for i, name in enumerate(names)
+    }
+    return scores
+
+
+def precision_recall(predictions, targets, *, iou=0.5, num_classes=None, names=None):
+    """Return how precise a detector is when it finds so many of the boxes, by class.
+
+    Args:
+        predictions: As of `coco_scores`, of all scores from 0.01 or less.
+        targets: As of `coco_scores`.
+        iou: Overlap from which on a box is found: 0.5, 0.55, … 0.95.
+        num_classes: Number of classes; by default as many as there are.
+        names: Names of the classes; by default their ids.
+
+    Returns:
+        A dict by class of precisions, `(101,)`, at recalls of 0, 0.01, … 1, each the best at this
+        or a higher recall, as COCO counts; their mean is the class's average precision. NaN where
+        a class has no box.
+
+    Raises:
+        ValueError: As `coco_scores`, or if COCO's code has no such overlap.
+        ImportError: If pycocotools is missing.
+
+    >>> targets = np.array([[[0.0, 0.0, 4.0, 4.0, 0.0]]])
+    >>> found = {"boxes": targets[..., :4], "scores": np.ones((1, 1)), "classes": [[0]]}
+    >>> float(precision_recall(found, targets, names=["cell"])["cell"].mean())
+    1.0
+    """
+    evaluation, names = _read(predictions, targets, num_classes, names, None, None)
+    overlaps = evaluation.params.iouThrs
+    place = int(np.abs(overlaps - iou).argmin())
+    if abs(overlaps[place] - iou) > 1e-6:
+        raise ValueError(f"`iou` must be one of 0.5, 0.55, … 0.95. Received: iou={iou!r}.")
+    precision = evaluation.eval["precision"][place, :, :, 0, 2]
+    return {
+        name: np.where(precision[:, i] < 0, np.nan, precision[:, i]) for i, name in enumerate(names)
+    }
+
+
+def _read(predictions, targets, num_classes, names, crowd, area):
+    """Return pycocotools' evaluation, and the names of the classes."""
     found, boxes = _by_image(predictions), [np.asarray(x, "float64") for x in targets]
     if len(found) != len(boxes):
         raise ValueError(
@@ -54,14 +101,7 @@ def coco_scores(predictions, targets, *, num_classes=None, names=None, crowd=Non
     names = list(range(count)) if names is None else list(names)
     if len(names) != count:
         raise ValueError(f"Each of {count} classes has a name. Received: names={names}.")
-    evaluation = _evaluated(boxes, found, count, crowd, area)
-    scores = {name: _or_nan(x) for name, x in zip(STATS, evaluation.stats)}
-    precision = evaluation.eval["precision"][:, :, :, 0, 2]  # by overlap, recall and class
-    scores["by_class"] = {
-        name: {"map": _mean(precision[:, :, i]), "map50": _mean(precision[0, :, i])}
-        for i, name in enumerate(names)
-    }
-    return scores
+    return _evaluated(boxes, found, count, crowd, area), names
 
 
 def _by_image(predictions):

@@ -1,5 +1,6 @@
 """Boxes in images of any size."""
 
+import functools
 import os
 
 import keras
@@ -7,13 +8,15 @@ import numpy as np
 
 from blocks.base import check_positive
 from heads.deployment import deploy
+from heads.detection.soft_nms import soft_nms as softened
 from heads.graph import functional_graph
 from heads.segmentation.segment import is_raw, resized
 
+ENOUGH = 300  # boxes that Soft-NMS looks at
 ANSWERS = {"boxes", "scores", "classes", "count"}
 
 
-def detect(model, images, *, size=None, letterbox=False, batch_size=8, **options):
+def detect(model, images, *, size=None, letterbox=False, batch_size=8, soft_nms=None, **options):
     """Return the boxes in images, in the pixels of each image as it was given.
 
     An image is resized to what the model takes, and its boxes back.
@@ -30,6 +33,8 @@ def detect(model, images, *, size=None, letterbox=False, batch_size=8, **options
         letterbox: Whether to keep the aspect and fill the rest, to the right and below, with
             zeros. If not, images are stretched.
         batch_size: Number of images at a time.
+        soft_nms: Sigma of `heads.soft_nms`, which then takes the place of suppression; for a model
+            made by `attach`.
         **options: Options of the decoder, such as `score=0.4`, for a model made by `attach`.
 
     Returns:
@@ -46,6 +51,16 @@ def detect(model, images, *, size=None, letterbox=False, batch_size=8, **options
     [[0.0, 0.0, 3.0, 8.0]]
     """
     check_positive(batch_size=batch_size)
+    soften = None
+    if soft_nms is not None:
+        if not isinstance(model, keras.Model) or not is_raw(model):
+            raise ValueError(
+                "`soft_nms` needs a model made by heads.attach: one that answers has left out "
+                f"boxes already. Received: {model!r}."
+            )
+        most, score = options.get("max_detections", 100), options.get("score", 0.25)
+        soften = functools.partial(softened, sigma=soft_nms, score=score, max_detections=most)
+        options = {**options, "iou": 1.0, "max_detections": max(ENOUGH, most)}
     predict, own = _predictor(model, options)
     size = own if size is None else tuple(size)
     if size is None or None in size or len(size) != 2:
@@ -68,7 +83,7 @@ def detect(model, images, *, size=None, letterbox=False, batch_size=8, **options
             _of_image({key: x[i] for key, x in answers.items()}, image.shape, scale)
             for i, (image, (_, scale)) in enumerate(zip(given, fitted))
         ]
-    return found
+    return found if soften is None else [soften(each) for each in found]
 
 
 def _predictor(model, options):

@@ -53,6 +53,33 @@ def draw_boxes(image, found=None, truth=None, *, names=None, score=0.0, path=Non
     return figure
 
 
+def draw_precision_recall(curves, *, path=None):
+    """Return a picture of precision over recall, a line for each class.
+
+    Args:
+        curves: A dict of precisions by class, as `heads.precision_recall` gives.
+        path: File to write the picture to, if any.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    >>> figure = draw_precision_recall({"cell": np.linspace(1, 0, 101)})
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, precision) in enumerate(curves.items()):
+        recall = np.linspace(0, 1, len(precision))
+        label = f"{name}: {np.mean(precision):.3f}"
+        axes.plot(recall, precision, color=colors(i + 2)[i + 1] / 255, label=label)
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    axes.legend(title="average precision")
+    if path is not None:
+        figure.savefig(path)
+    return figure
+
+
 def _shown(image):
     """Return an image as numbers from 0 to 255."""
     low, high = float(np.min(image)), float(np.max(image))
