@@ -7,8 +7,8 @@ MAPS = {"P3": (2, 4, 6, 4), "P4": (2, 2, 3, 6), "P5": (2, 1, 2, 8)}
 TWO = {"P2": (2, 4, 4, 4), "P3": (2, 2, 2, 4)}
 
 PROPOSED = {
-    "int8": "an untrained first stage proposes other boxes in 256 steps (`heads.deploy` of a trained "
-    "one answers alike)"
+    "int8": "an untrained first stage proposes other boxes in 256 steps (`heads.deploy` of a "
+    "trained one answers alike)"
 }
 
 CASES = [
