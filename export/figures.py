@@ -1,15 +1,26 @@
 """Figures as inline SVG that takes the page's text colour, so that it reads in the dark too."""
 
+import base64
 import io
 import re
 import warnings
 import zlib
+from html import escape
 
 import numpy as np
 
 INK = "#010203"  # stands for the page's own colour until the SVG is written
 MOST_NUMBERS = 16  # classes or points up to which each is written out
+DPI = 80  # of pictures of pixels
 MOST_LABELS = 40  # classes that are named on an axis
+
+
+def picture(figure, alt=""):
+    """Return a matplotlib figure of pixels as an image within the page."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=DPI)
+    text = base64.b64encode(content.getvalue()).decode()
+    return f'<img alt="{escape(str(alt), quote=True)}" src="data:image/png;base64,{text}">'
 
 
 def curves(section):

@@ -17,6 +17,8 @@ th, td { padding: 0.25rem 0.75rem; border-bottom: 1px solid var(--line); text-al
 th { background: var(--soft); }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 figure { margin: 0; overflow-x: auto; }
+.picture { display: inline-block; vertical-align: top; margin: 0 1rem 1rem 0; }
+img { max-width: 100%; }
 svg { width: 100%; min-width: 26rem; height: auto; display: block; }
 """
 
@@ -37,6 +39,8 @@ def describe(path, title, sections):
             - `"confusion"`: `matrix` (a row a true class) and `labels`.
             - `"scatter"`: `points`, dicts with `x`, `y` and optionally `group` and `label`;
               `x_label`, `y_label`; `log_x=True` for a logarithmic axis.
+            - `"pictures"`: `figures`, matplotlib's own, such as `heads.draw_boxes` gives, or a
+              dict of them by caption.
 
     Returns:
         The path.
@@ -127,6 +131,16 @@ def _figure(draw):
     return lambda section: f"<figure>{draw(section)}</figure>"
 
 
+def _pictures(section):
+    pictures = section["figures"]
+    named = pictures.items() if isinstance(pictures, dict) else (("", x) for x in pictures)
+    return "\n".join(
+        f'<figure class="picture">{figures.picture(figure, name)}'
+        f"<figcaption>{escape(str(name))}</figcaption></figure>"
+        for name, figure in named
+    )
+
+
 KINDS = {
     "text": (_text, ("text",)),
     "facts": (_facts, ("facts",)),
@@ -134,4 +148,5 @@ KINDS = {
     "curves": (_figure(figures.curves), ("curves",)),
     "confusion": (_figure(figures.confusion), ("matrix", "labels")),
     "scatter": (_figure(figures.scatter), ("points",)),
+    "pictures": (_pictures, ("figures",)),
 }

@@ -1,5 +1,6 @@
 """The report: one page that fetches nothing, escapes everything and draws what it is given."""
 
+import base64
 import re
 import sys
 from html.parser import HTMLParser
@@ -39,7 +40,7 @@ SECTIONS = [
 class Page(HTMLParser):
     """Collects the tags, their attributes and the text of a page; checks that tags close."""
 
-    VOID = {"meta", "path", "use", "image", "rect"}
+    VOID = {"img", "meta", "path", "use", "image", "rect"}
 
     def __init__(self, text):
         super().__init__()
@@ -104,6 +105,26 @@ def test_figures_and_numbers(page):
     assert used and set(used) <= set(identities)
 
 
+def test_pictures_are_within_the_page(tmp_path):
+    from matplotlib.figure import Figure
+
+    figures = [Figure(figsize=(1, 1)), Figure(figsize=(2, 1))]
+    sections = [
+        {"kind": "pictures", "figures": figures},
+        {"kind": "pictures", "figures": {NASTY: figures[0]}},
+    ]
+    page = export.describe(tmp_path / "r.html", "Pictures", sections).read_text()
+    parsed = Page(page)
+    sources = [value for name, value in parsed.attributes if name == "src"]
+    assert parsed.tags.count("img") == 3 == len(sources)
+    for source, width in zip(sources, (80, 160, 80)):
+        head, content = source.split(",")
+        assert head == "data:image/png;base64"
+        assert int.from_bytes(base64.b64decode(content)[16:20], "big") == width
+    assert NASTY in parsed.text and "<script" not in page
+    assert ("alt", NASTY) in parsed.attributes
+
+
 def test_many_classes_are_not_written_out(tmp_path):
     counts = np.random.default_rng(0).integers(100, 999, (90, 90))
     section = {"kind": "confusion", "matrix": counts, "labels": range(90)}
@@ -134,6 +155,7 @@ def test_many_classes_are_not_written_out(tmp_path):
         ),
         ({"kind": "scatter", "points": [{"x": 1}]}, "kind 'scatter' needs .*KeyError: 'y'"),
         ({"kind": "scatter", "points": [{"x": "a", "y": 1}]}, "kind 'scatter' needs .*Received"),
+        ({"kind": "pictures", "figures": ["a.png"]}, "kind 'pictures' needs .*Received"),
         ({"kind": "scatter", "points": []}, "at least one. Received: none"),
     ],
 )

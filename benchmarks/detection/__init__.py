@@ -1,0 +1,1 @@
+"""What detectors reach on blood cells, and what they cost."""

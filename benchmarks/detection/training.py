@@ -1,0 +1,139 @@
+"""One detector from scratch to its files."""
+
+import json
+import time
+from pathlib import Path
+
+import keras
+
+import export
+import heads
+import tuning
+from benchmarks.detection.data import Batches
+from benchmarks.detection.networks import detector, network_of
+from benchmarks.timing import compared, files_in_turn
+
+SCORE = 0.01  # least score of boxes that average precision counts
+CHECKS = 4  # of the validation images, in a training
+
+
+def train(name, splits, names, folder, *, epochs, batch, peak, seed):
+    """Return a trained detector and what its training took; one that was stopped goes on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done, facts = folder / "model.keras", folder / "facts.json"
+    if done.exists() and facts.exists():
+        return keras.saving.load_model(done, compile=False), json.loads(facts.read_text())
+    keras.utils.set_random_seed(seed)
+    model = detector(name, len(names))
+    images, targets = splits["train"]
+    steps = epochs * (len(images) // batch)
+    optimizer = tuning.adamw(steps, peak, weight_decay=0.05, clip=10.0, ema=0.99)
+    model.compile(optimizer, loss=heads.losses(model), jit_compile=False)
+    valid = (splits["valid"][0].astype("float32"), splits["valid"][1])
+    callbacks = [
+        keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+        heads.CocoScores(valid, every=max(1, epochs // CHECKS), score=SCORE),
+        keras.callbacks.BackupAndRestore(folder / "backup"),
+        Clock(folder / "log.jsonl"),
+    ]
+    history = model.fit(
+        Batches(images, targets, batch, seed=seed),
+        epochs=epochs,
+        verbose=0,
+        shuffle=False,
+        callbacks=callbacks,
+    )
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    found = {
+        "epochs": epochs,
+        "batch": batch,
+        "peak": peak,
+        "seed": seed,
+        "wall_minutes": round(sum(x["seconds"] for x in log) / 60, 1),
+        "processor_minutes": round(sum(x["processor_seconds"] for x in log) / 60, 1),
+        "loss": history.history["loss"][-1],
+        **{key: x[-1] for key, x in history.history.items() if key.startswith("val_")},
+    }
+    model.save(done, include_optimizer=False)
+    facts.write_text(json.dumps(found))
+    return model, found
+
+
+class Clock(keras.callbacks.Callback):
+    """Keep an epoch's logs with the time that it took, validation not counted."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.wall, self.busy = time.perf_counter(), time.process_time()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.now = time.perf_counter(), time.process_time()
+
+    def on_epoch_end(self, epoch, logs=None):
+        facts = {"epoch": epoch, "seconds": self.now[0] - self.wall}
+        facts |= {"processor_seconds": self.now[1] - self.busy, **logs}
+        with self.path.open("a") as file:
+            file.write(json.dumps(facts) + "\n")
+
+
+def score(model, splits, split, folder, rounds):
+    """Write float32 and int8 files and return how they find the boxes of a split, and how fast."""
+    images, targets = splits[split]
+    images, samples = images.astype("float32"), splits["train"][0][:128].astype("float32")
+    answer = heads.deploy(model, score=SCORE, max_detections=100)
+    found = {
+        "params": model.count_params(),
+        "macs": export.measure(model).macs,
+        "keras": scores(answer.predict(images, batch_size=16, verbose=0), targets),
+    }
+    for precision in ("float32", "int8"):
+        files = {"whole": answer, "network": network_of(answer)}
+        paths = {key: Path(folder, f"{key}-{precision}.tflite") for key in files}
+        for key, each in files.items():
+            options = {"inputs": samples[:16], "measure": False}
+            if key == "network" and precision == "int8":
+                options["tolerance"] = {"sqnr_db": -100.0, "agreement": 0.0}  # timed, no more
+            export.to_tflite(each, paths[key], precision, calibration=samples, **options)
+        found[precision] = scores(export.predict(paths["whole"], images), targets)
+        found[precision] |= {"size": paths["whole"].stat().st_size}
+        if rounds:
+            found[precision] |= compared(*files_in_turn(paths.values(), rounds, runs=20))
+    return found
+
+
+def scores(answers, targets):
+    found = heads.coco_scores(answers, targets)
+    by_class = {name: x["map50"] for name, x in found["by_class"].items()}
+    return {"map": found["map"], "map50": found["map50"], "map50_by_class": by_class}
+
+
+def of_backbone(model):
+    """Return the number of a detector's weights that are not its head's."""
+    (head,) = heads.graph.heads_of(model).values()
+    return model.count_params() - head.count_params()
+
+
+def run(name, splits, names, args):
+    """Return all facts of one detector, kept in its folder."""
+    settings = f"{name.replace(', ', '-').replace(' ', '-')}-{args.epochs}-{args.seed}"
+    folder = Path(args.folder, settings)
+    kept = folder / f"{args.split}.json"
+    if kept.exists():
+        return json.loads(kept.read_text())
+    model, facts = train(
+        name,
+        splits,
+        names,
+        folder,
+        epochs=args.epochs,
+        batch=args.batch,
+        peak=args.peak,
+        seed=args.seed,
+    )
+    found = {"name": name, "backbone_params": of_backbone(model), **facts}
+    found |= score(model, splits, args.split, folder, args.rounds)
+    kept.write_text(json.dumps(found))
+    return found

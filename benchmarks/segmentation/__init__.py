@@ -1,0 +1,1 @@
+"""What segmenters reach on streets and on membranes, and what they cost."""

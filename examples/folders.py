@@ -1,0 +1,47 @@
+"""A user's folder of images with boxes or masks."""
+
+from pathlib import Path
+
+import numpy as np
+
+import heads
+
+
+def boxes_of(folder, side):
+    """Return images `(count, side, side, 3)`, their packed targets, and names of the classes.
+
+    The folder holds `images` and `boxes.json` (COCO), `xml` (VOC), or `labels` and `names.txt`
+    (YOLO). What is wrong in it is left out, with a warning.
+    """
+    folder = Path(folder)
+    images = folder / "images"
+    if (folder / "boxes.json").exists():
+        files = heads.DetectionFiles.coco(folder / "boxes.json", images, skip=True)
+    elif (folder / "xml").is_dir():
+        files = heads.DetectionFiles.voc(folder / "xml", images, skip=True)
+    elif (folder / "names.txt").exists():
+        names = (folder / "names.txt").read_text().split("\n")
+        names = [name.strip() for name in names if name.strip()]
+        files = heads.DetectionFiles.yolo(folder / "labels", images, names, skip=True)
+    else:
+        raise SystemExit(
+            f"{folder} must hold images, and boxes.json (COCO), xml (VOC), or labels and names.txt "
+            f"(YOLO). Received: {', '.join(sorted(x.name for x in folder.glob('*'))) or 'nothing'}."
+        )
+    images = np.stack([files.image(i, (side, side)) for i in range(len(files))])
+    return images.astype("float32"), files.targets((side, side)), files.names
+
+
+def masks_of(folder, side, num_classes, palette=None):
+    """Return images `(count, side, side, 3)` and their class maps, of `images` and `masks`."""
+    places = [Path(folder, name) for name in ("images", "masks")]
+    size = (side, side)
+    files = heads.SegmentationFiles(*places, num_classes, palette=palette, size=size, skip=True)
+    images, masks = files.arrays()
+    return images.astype("float32"), masks
+
+
+def split(count, seed):
+    """Return places of training (70 %), validation and test images (15 % each)."""
+    places = np.random.default_rng(seed).permutation(count)
+    return np.split(places, [round(0.7 * count), round(0.85 * count)])
