@@ -1,7 +1,6 @@
 """One detector from scratch to its files."""
 
 import json
-import time
 from pathlib import Path
 
 import keras
@@ -9,6 +8,7 @@ import keras
 import export
 import heads
 import tuning
+from benchmarks.clock import Clock, minutes
 from benchmarks.detection.data import Batches
 from benchmarks.detection.networks import detector, network_of
 from benchmarks.timing import compared, files_in_turn
@@ -30,11 +30,12 @@ def train(name, splits, names, folder, *, epochs, batch, peak, seed):
     optimizer = tuning.adamw(steps, peak, weight_decay=0.05, clip=10.0, ema=0.99)
     model.compile(optimizer, loss=heads.losses(model), jit_compile=False)
     valid = (splits["valid"][0].astype("float32"), splits["valid"][1])
+    log = folder / "log.jsonl"
     callbacks = [
         keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
         heads.CocoScores(valid, every=max(1, epochs // CHECKS), score=SCORE),
         keras.callbacks.BackupAndRestore(folder / "backup"),
-        Clock(folder / "log.jsonl"),
+        Clock(log),
     ]
     history = model.fit(
         Batches(images, targets, batch, seed=seed),
@@ -43,40 +44,18 @@ def train(name, splits, names, folder, *, epochs, batch, peak, seed):
         shuffle=False,
         callbacks=callbacks,
     )
-    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     found = {
         "epochs": epochs,
         "batch": batch,
         "peak": peak,
         "seed": seed,
-        "wall_minutes": round(sum(x["seconds"] for x in log) / 60, 1),
-        "processor_minutes": round(sum(x["processor_seconds"] for x in log) / 60, 1),
+        **minutes(log),
         "loss": history.history["loss"][-1],
         **{key: x[-1] for key, x in history.history.items() if key.startswith("val_")},
     }
     model.save(done, include_optimizer=False)
     facts.write_text(json.dumps(found))
     return model, found
-
-
-class Clock(keras.callbacks.Callback):
-    """Keep an epoch's logs with the time that it took, validation not counted."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = path
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.wall, self.busy = time.perf_counter(), time.process_time()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.now = time.perf_counter(), time.process_time()
-
-    def on_epoch_end(self, epoch, logs=None):
-        facts = {"epoch": epoch, "seconds": self.now[0] - self.wall}
-        facts |= {"processor_seconds": self.now[1] - self.busy, **logs}
-        with self.path.open("a") as file:
-            file.write(json.dumps(facts) + "\n")
 
 
 def score(model, splits, split, folder, rounds):

@@ -1,7 +1,6 @@
 """One segmenter from scratch to its files."""
 
 import json
-import time
 from pathlib import Path
 
 import keras
@@ -10,6 +9,7 @@ import numpy as np
 import export
 import heads
 import tuning
+from benchmarks.clock import Clock, minutes
 
 BATCH_OF_ANSWERS = 8
 
@@ -39,40 +39,18 @@ def train(model, batches, folder, *, epochs, peak, valid=None):
         validation_batch_size=BATCH_OF_ANSWERS,
         validation_freq=max(1, epochs // 4),
     ).history
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
     found = {
         "epochs": epochs,
         "steps": epochs * len(batches),
         "batch": batches.batch,
         "peak": peak,
-        "wall_minutes": round(sum(x["seconds"] for x in lines) / 60, 1),
-        "processor_minutes": round(sum(x["processor_seconds"] for x in lines) / 60, 1),
+        **minutes(log),
         "loss": history["loss"][-1],
         **{key: x[-1] for key, x in history.items() if key.startswith("val_")},
     }
     model.save(done, include_optimizer=False)
     facts.write_text(json.dumps(found))
     return model, found
-
-
-class Clock(keras.callbacks.Callback):
-    """Keep an epoch's logs with the time that its batches took."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = path
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.wall, self.busy = time.perf_counter(), time.process_time()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.now = time.perf_counter(), time.process_time()
-
-    def on_epoch_end(self, epoch, logs=None):
-        facts = {"epoch": epoch, "seconds": self.now[0] - self.wall}
-        facts |= {"processor_seconds": self.now[1] - self.busy, **logs}
-        with self.path.open("a") as file:
-            file.write(json.dumps(facts) + "\n")
 
 
 def files(answer, folder, samples, input_shape=None):
