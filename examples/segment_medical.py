@@ -105,7 +105,7 @@ def dice(maps, targets):
     return float(metric.result())
 
 
-if __name__ == "__main__":
+def parse(words=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -114,4 +114,8 @@ if __name__ == "__main__":
     numbers = {"side": 96, "scenes": 400, "epochs": 15, "batch": 16, "seed": 0, "verbose": 2}
     for name, default in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=default)
-    main(parser.parse_args())
+    return parser.parse_args(words)
+
+
+if __name__ == "__main__":
+    main(parse())

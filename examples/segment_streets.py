@@ -102,7 +102,7 @@ def scores(maps, targets, num_classes):
     return float(metric.result()), *(float(x) for x in metric.per_class())
 
 
-if __name__ == "__main__":
+def parse(words=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -112,4 +112,8 @@ if __name__ == "__main__":
     numbers = {"side": 96, "scenes": 500, "epochs": 15, "batch": 16, "seed": 0, "verbose": 2}
     for name, default in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=default)
-    main(parser.parse_args())
+    return parser.parse_args(words)
+
+
+if __name__ == "__main__":
+    main(parse())

@@ -31,6 +31,19 @@ def test_maps_come_back_at_the_size_of_the_image():
     np.testing.assert_array_equal(batch, [blocks] * 3)
 
 
+def test_files_are_read(tmp_path):
+    from PIL import Image
+
+    images = RNG.integers(0, 256, (2, 9, 12, 3)).astype("uint8")
+    paths = [tmp_path / f"{i}.png" for i in range(2)]
+    for path, image in zip(paths, images):
+        Image.fromarray(image).save(path)
+    for options in ({"size": (9, 12)}, {"size": (6, 6), "tile": True}):
+        found = heads.segment(brightest, [str(paths[0]), paths[1]], **options)
+        np.testing.assert_array_equal(found, images.argmax(-1))
+        np.testing.assert_array_equal(heads.segment(brightest, paths[0], **options), found[0])
+
+
 def test_nearest_is_pillows():
     from PIL import Image
 

@@ -1,7 +1,6 @@
 """Boxes in images of any size."""
 
 import functools
-import os
 
 import keras
 import numpy as np
@@ -10,7 +9,7 @@ from blocks.base import check_positive
 from heads.deployment import deploy
 from heads.detection.soft_nms import soft_nms as softened
 from heads.graph import functional_graph
-from heads.segmentation.segment import is_raw, resized
+from heads.segmentation.segment import is_raw, opened, resized
 
 ENOUGH = 300  # boxes that Soft-NMS looks at
 ANSWERS = {"boxes", "scores", "classes", "count"}
@@ -107,12 +106,7 @@ def _predictor(model, options):
 
 def _read(image):
     """Return an image as an array; a path is read."""
-    if isinstance(image, (str, os.PathLike)):
-        from PIL import Image
-
-        with Image.open(image) as file:
-            return np.asarray(file.convert("RGB"))
-    image = np.asarray(image)
+    image = np.asarray(opened(image))
     if image.ndim != 3:
         raise ValueError(
             "Images must have the shape (height, width, channels), in a list or a batch. "

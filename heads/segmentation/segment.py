@@ -1,5 +1,7 @@
 """Class maps of images of any size."""
 
+import os
+
 import keras
 import numpy as np
 from keras import ops
@@ -23,7 +25,8 @@ def segment(model, images, *, size=None, tile=False, overlap=0.25, batch_size=8)
             or a function from a batch of images to the answers of one, such as
             `functools.partial(export.predict, "mask.tflite")`.
         images: One image, `(height, width, channels)`, a batch, or a list of images of any sizes,
-            with the values the model was trained on.
+            with the values the model was trained on; or paths of files, which are read as red,
+            green and blue from 0 to 255.
         size: `(height, width)` that the model takes; by default the model's own, and where those
             are open the image's. A function needs it.
         tile: Whether to cut images into tiles of that size instead of resizing them.
@@ -46,7 +49,7 @@ def segment(model, images, *, size=None, tile=False, overlap=0.25, batch_size=8)
     predict, own = _predictor(model)
     size = _checked_size(size, own, tile)
     is_list = isinstance(images, (list, tuple))
-    ranks = {len(np.shape(x)) for x in images} if is_list else {len(np.shape(images))}
+    ranks = {rank(x) for x in images} if is_list else {rank(images)}
     if ranks not in ([{3}] if is_list else [{3}, {4}]):
         raise ValueError(
             "`images` must be an image (height, width, channels), a batch of such or a list. "
@@ -126,7 +129,7 @@ def _checked_size(size, own, tile):
 def _whole(predict, images, size, overlap, batch_size):
     """Yield the map of every image, of which those of one size are read together."""
     for start in range(0, len(images), batch_size):
-        batch = [np.asarray(x) for x in images[start : start + batch_size]]
+        batch = [np.asarray(opened(x)) for x in images[start : start + batch_size]]
         same = size is not None or len({x.shape for x in batch}) == 1
         sized = [x if size is None else resized(x, size) for x in batch]
         maps = predict(np.stack(sized)) if same else [predict(x[None])[0] for x in sized]
@@ -134,7 +137,7 @@ def _whole(predict, images, size, overlap, batch_size):
 
 
 def _tiled(predict, images, size, overlap, batch_size):
-    for image in images:
+    for image in map(opened, images):
         sides = image.shape[:2]
         rows, columns = (spans(side, tile, int(overlap * tile)) for side, tile in zip(sides, size))
         answer, places = np.zeros(sides, "int32"), [(r, c) for r in rows for c in columns]
@@ -147,6 +150,21 @@ def _tiled(predict, images, size, overlap, batch_size):
                     first - top : end - top, begin - left : stop - left
                 ]
         yield answer
+
+
+def rank(image):
+    """Return the number of an array's axes; a file holds an image."""
+    return 3 if isinstance(image, (str, os.PathLike)) else len(np.shape(image))
+
+
+def opened(image):
+    """Return an image, read if it is the path of a file."""
+    if not isinstance(image, (str, os.PathLike)):
+        return image
+    from PIL import Image
+
+    with Image.open(image) as file:
+        return np.asarray(file.convert("RGB"))
 
 
 def spans(side, tile, overlap):
