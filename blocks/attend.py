@@ -59,7 +59,8 @@ def attend(query, key, value, *, bias=None, visible=None):
     if groups > 1:
         key, value = (ops.repeat(x, groups, axis=-2) for x in (key, value))
     if bias is None and visible is None and len(query.shape) == 4:
-        return ops.dot_product_attention(query, key, value)
+        # Scaled before the product: on TensorFlow it is made in half floats, which end at 65504.
+        return ops.dot_product_attention(query * query.shape[-1] ** -0.5, key, value, scale=1.0)
     query, key, value = (ops.swapaxes(x, -3, -2) for x in (query, key, value))
     scores = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -2, -1))
     if bias is not None:
@@ -94,4 +95,11 @@ def head_width(channels, num_heads):
 
 def key_mask(mask):
     """Return a mask of positions, `(batch, length)`, as one that all heads and queries see."""
-    return None if mask is None else ops.cast(mask, "bool")[:, None, None, :]
+    if mask is None:
+        return None
+    if len(mask.shape) != 2:
+        raise ValueError(
+            "A mask says which positions there are, (batch, length). "
+            f"Received: shape {tuple(mask.shape)}. `causal=True` hides what comes later."
+        )
+    return ops.cast(mask, "bool")[:, None, None, :]

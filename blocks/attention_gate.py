@@ -11,6 +11,9 @@ from blocks.conv import ConvNormAct
 class AttentionGate(Block):
     """Scale each position of a map by a gate computed from it and a coarser map.
 
+    Other than in the paper, the coarse map is resized before the gate is computed, not the gate
+    after.
+
     Shape: a list of two, `(batch, *sides, channels)` and a coarser map, with `rank` sides, to
     the first.
 
@@ -37,6 +40,15 @@ class AttentionGate(Block):
         self.gate = ConvNormAct(
             1, 1, rank=rank, norm="none", activation="sigmoid", dtype=self.dtype_policy, name="gate"
         )
+
+    def build(self, input_shape):
+        shapes = input_shape if isinstance(input_shape, (list, tuple)) else []
+        if len(shapes) != 2 or not all(isinstance(x, (list, tuple)) for x in shapes):
+            raise ValueError(
+                "A gate reads a list of two, a map and a coarser one. "
+                f"Received: input_shape={input_shape}."
+            )
+        super().build(input_shape)
 
     def call(self, inputs):
         x, coarse = inputs

@@ -2,6 +2,7 @@
 
 from keras import layers, ops
 
+from blocks.attend import wide
 from blocks.base import Block, PlainArguments, check_positive, check_rate, register
 from blocks.conv import ConvNormAct, DepthwiseSeparableConv
 from blocks.embedding import between
@@ -136,8 +137,10 @@ class GridAverage(PlainArguments, layers.Layer):
         self.cells = cells
 
     def call(self, x):
-        rows, columns = (self.shares(side, x.dtype) for side in ops.shape(x)[1:3])
-        return ops.einsum("jw,biwc->bijc", columns, ops.einsum("ih,bhwc->biwc", rows, x))
+        wider = wide(x)  # half floats lose sums over many positions
+        rows, columns = (self.shares(side, wider.dtype) for side in ops.shape(x)[1:3])
+        y = ops.einsum("jw,biwc->bijc", columns, ops.einsum("ih,bhwc->biwc", rows, wider))
+        return ops.cast(y, x.dtype)
 
     def shares(self, side, dtype):
         """Return what every position, known or not, gives to every cell."""

@@ -127,6 +127,11 @@ class DepthwiseNormAct(Block):
     ):
         super().__init__(**kwargs)
         check_window(DEPTHWISE, rank, kernel_size, strides, dilation_rate)
+        if isinstance(strides, (list, tuple)) and len(set(strides[-2:])) > 1:
+            raise ValueError(
+                "A depthwise convolution has equal strides over height and width, all that "
+                f"TensorFlow and phones run. Received: strides={strides}."
+            )
         check_padding(padding)
         make_norm(norm, 1)  # an unknown name is told now, the layer needs the channels
         self.norm_spec = norm

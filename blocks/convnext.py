@@ -77,8 +77,8 @@ class ConvNeXtBlock(Block):
         activation: Name of the Keras activation of what is wide.
         response_norm: Whether a `GlobalResponseNorm` stands behind the activation, as in the
             second version, which has no layer scale.
-        layer_scale: First value of the `LayerScale` of the branch, 1e-6 in the paper; 0 for
-            none.
+        layer_scale: First value of the `LayerScale` of the branch; 0 for none. By default the
+            paper's: 1e-6, and none beside `response_norm`.
         drop_path: Share of the samples whose branch is left out in training.
 
     Reference: [Liu et al., 2022](https://arxiv.org/abs/2201.03545) and
@@ -97,7 +97,7 @@ class ConvNeXtBlock(Block):
         norm=NORM,
         activation="gelu",
         response_norm=False,
-        layer_scale=1e-6,
+        layer_scale=None,
         drop_path=0.0,
         **kwargs,
     ):
@@ -114,6 +114,8 @@ class ConvNeXtBlock(Block):
             if response_norm
             else layers.Identity(dtype=policy, name="response")
         )
+        if layer_scale is None:
+            layer_scale = 0.0 if response_norm else 1e-6
         self.scale = make_layer_scale(layer_scale, dtype=policy)
         self.drop_path = DropPath(drop_path, dtype=policy, name="drop_path")
         make_norm(norm, 1)  # before there are channels

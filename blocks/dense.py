@@ -127,6 +127,11 @@ class TransitionBlock(Block):
 
     def build(self, input_shape):
         channels, policy = input_shape[-1], self.dtype_policy
+        if any(side is not None and side < 2 for side in input_shape[1:-1]):
+            raise ValueError(
+                "Every side must have two positions, which become one. "
+                f"Received: input_shape={tuple(input_shape)}."
+            )
         filters = int(channels * self.compression)
         if filters < 1:
             raise ValueError(

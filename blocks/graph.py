@@ -237,7 +237,10 @@ def _copy(operation, name):
             {**operation.get_config(), "name": name}, safe_mode=False
         )
     if isinstance(operation, keras.Layer):
-        return type(operation).from_config({**operation.get_config(), "name": name})
+        copy = type(operation).from_config({**operation.get_config(), "name": name})
+        if operation.built and (first := operation.get_build_config()):
+            copy.build_from_config(first)  # as loading does: a table may be as large as it was
+        return copy
     copy = object.__new__(type(operation))  # a plain operation is its attributes
     vars(copy).update(vars(operation), name=name, _inbound_nodes=[], _outbound_nodes=[])
     return copy

@@ -2,7 +2,7 @@
 
 from keras import initializers, layers, ops
 
-from blocks.attend import ScaledDotProduct, head_width
+from blocks.attend import ScaledDotProduct, head_width, wide
 from blocks.attention import split_heads
 from blocks.base import (
     Block,
@@ -57,7 +57,7 @@ class GeneralizedMeanPooling(PlainArguments, layers.Layer):
 
     def call(self, x):
         sides = tuple(range(1, len(x.shape) - 1))
-        x = ops.maximum(ops.cast(x, "float32"), self.epsilon)
+        x = ops.maximum(wide(x), self.epsilon)
         largest = ops.stop_gradient(ops.max(x, axis=sides, keepdims=True))
         powers = ops.exp(ops.log(x / largest) * self.power)
         mean = ops.exp(ops.log(ops.mean(powers, axis=sides)) / self.power)

@@ -110,6 +110,8 @@ class RepConv(Block):
         fused.build((None,) * (len(middle) + 1) + (channels,))
         fused.conv.kernel.assign(kernel)
         fused.conv.bias.assign(bias)
+        for own, copy in zip(self.act.weights, fused.act.weights):  # the slopes of PReLU
+            copy.assign(own)
         return fused
 
 

@@ -83,7 +83,8 @@ class BottleneckBlock(Block):
     """Narrow, convolve, widen, add to the input, then the activation.
 
     The stride is the first convolution's, as in the paper. The shortcut is the identity, or
-    a 1x1 convolution where the shape changes. With `groups` it is a ResNeXt block.
+    a 1x1 convolution where the shape changes. With `groups` and
+    `reduction=2` it is a ResNeXt block, whose stride is the second convolution's in the paper.
 
     Shape: `(batch, *sides, channels)` to `(batch, *sides / strides, filters)`, with `rank`
     sides, rounded up.

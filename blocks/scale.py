@@ -3,7 +3,7 @@
 import keras
 from keras import initializers, layers
 
-from blocks.base import PlainArguments, check_rate, register
+from blocks.base import PlainArguments, check_above_zero, check_rate, register
 
 
 @register
@@ -13,8 +13,8 @@ class LayerScale(PlainArguments, layers.Layer):
     Shape: `(..., channels)` to the same.
 
     Args:
-        start: Initial value of every number; the paper's choice for networks of up to 24
-            blocks is 1e-5, and 1e-6 for deeper ones. ConvNeXt takes 1e-6.
+        start: Initial value of every number; in the paper 0.1 for networks of up to 18 blocks,
+            1e-5 for 24, and 1e-6 for deeper ones. ConvNeXt takes 1e-6.
 
     Reference: [Touvron et al., 2021](https://arxiv.org/abs/2103.17239)
 
@@ -24,6 +24,7 @@ class LayerScale(PlainArguments, layers.Layer):
 
     def __init__(self, start=1e-5, **kwargs):
         super().__init__(**kwargs)
+        check_above_zero(start=start)
         self.start = start
         self.supports_masking = True
 

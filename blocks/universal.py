@@ -81,6 +81,7 @@ class UniversalInvertedBottleneck(Block):
         )
         self.project = ConvNormAct(filters, 1, activation=None, name="project", **common)
         self.drop_path = DropPath(drop_path, dtype=policy, name="drop_path")
+        make_layer_scale(layer_scale)  # a wrong value is told now
         self.filters, self.strides, self.layer_scale = filters, strides, layer_scale
         self.expansion, self.divisor = expansion, divisor
         self.common = {**common, "activation": activation}

@@ -21,6 +21,9 @@ import tuning
 from examples import networks, scenes
 from examples.folders import boxes_of, split
 
+# Weak boxes, which average precision counts, come and go: its scores judge the int8 file.
+LOOSE = {"float32": None, "int8": {"agreement": 0.7}}
+
 
 def batches(images, targets, batch, seed):
     """Return a data set, half of it mosaics."""
@@ -71,9 +74,12 @@ def main(args):
     rows = [["Keras", None, *scores(every, test_y)]]
     for precision in ("float32", "int8"):
         path = out / f"boxes_{precision}.tflite"
-        bundle = export.to_tflite(
-            answer, path, precision, calibration=images[:128], inputs=images[:8]
-        )
+        options = {
+            "calibration": images[:128],
+            "inputs": images[:32],
+            "tolerance": LOOSE[precision],
+        }
+        bundle = export.to_tflite(answer, path, precision, **options)
         rows.append([path.name, bundle.size // 1000, *scores(export.predict(path, test), test_y)])
     file = functools.partial(export.predict, out / "boxes_int8.tflite")
     shown = heads.detect(file, test[:6], size=shape[:2])

@@ -8,6 +8,6 @@ FULL = bool(os.environ.get("KERAS_BLOCKS_FULL"))
 slow = pytest.mark.skipif(not FULL, reason="takes long: run with KERAS_BLOCKS_FULL=1")
 
 
-def some_slow(names, *of_them):
-    """Return the names as parameters, some of them marked."""
-    return [pytest.param(name, marks=[slow] * (name in of_them), id=str(name)) for name in names]
+def some_slow(values, *of_them, name=str):
+    """Return the values as parameters, those of some names marked."""
+    return [pytest.param(x, marks=[slow] * (x in of_them), id=name(x)) for x in values]

@@ -5,11 +5,18 @@ import pytest
 
 from benchmarks.networks import NETWORKS
 from benchmarks.networks.network import compare
+from tests.slow import some_slow
 
 TWINS = [network for network in NETWORKS if network.twin and network.test_side]
 
 
-@pytest.mark.parametrize("network", TWINS, ids=lambda network: network.name)
+HEAVY = {"DenseNet-121", "Inception-v3", "EfficientNetV2-B0", "ResNet-50V2"}
+
+
+@pytest.mark.parametrize(
+    "network",
+    some_slow(TWINS, *(x for x in TWINS if x.name in HEAVY), name=lambda network: network.name),
+)
 def test_equals_the_network_of_keras_applications(network, tmp_path):
     """Every level, parameters, multiply-adds; pixels as published go into both."""
     ours, theirs, differences = compare(network, network.test_side, tmp_path)

@@ -12,6 +12,7 @@ from backbones import vit
 from backbones.leaves import leaves_of
 from benchmarks.networks import NETWORKS
 from benchmarks.networks.network import facts
+from tests.slow import some_slow
 
 
 def tiny(input_shape=(32, 48, 3), **args):
@@ -106,7 +107,7 @@ def test_equals_the_network_of_keras_hub(class_token):
     np.testing.assert_allclose(actual, expected, atol=1e-4 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("class_token", [True, False])
+@pytest.mark.parametrize("class_token", some_slow([True, False], False))
 def test_a_head_reads_the_class_token_or_the_mean(class_token):
     backbone, head = shaken(tiny(class_token=class_token)), heads.ClassificationHead(10)
     model = heads.attach(backbone, head)
@@ -121,7 +122,7 @@ def test_a_head_reads_the_class_token_or_the_mean(class_token):
     model.fit(x, np.array([3, 7]), verbose=0)
 
 
-@pytest.mark.parametrize("class_token", [True, False])
+@pytest.mark.parametrize("class_token", some_slow([True, False], True))
 def test_one_network_serves_every_size(class_token):
     fixed = shaken(tiny((32, 48, 3), class_token=class_token, pyramid=True))
     free = tiny((None, None, 3), class_token=class_token, pyramid=True, position_size=(32, 48))
@@ -244,7 +245,7 @@ def test_what_is_refused(args, says):
     keras.backend.backend() != "tensorflow",
     reason="files are written from the TensorFlow backend: run with KERAS_BACKEND=tensorflow",
 )
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("precision", some_slow(["float32", "int8"], "float32"))
 def test_the_file_of_a_classifier_at_another_size(precision, tmp_path):
     from export import to_tflite
 

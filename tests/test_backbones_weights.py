@@ -7,6 +7,7 @@ import pytest
 import heads
 from backbones import mobilenet_v2, resnet, vgg
 from benchmarks.networks.network import publish
+from tests.slow import some_slow
 
 apps = keras.applications
 SHAPE = (64, 64, 3)
@@ -79,7 +80,7 @@ def test_preprocessing_comes_with_published_weights_unless_refused(published):
     assert not any(layer.name == "preprocessing" for layer in mobilenet_v2(SHAPE, 0.35).layers)
 
 
-@pytest.mark.parametrize("preprocessing", [True, False])
+@pytest.mark.parametrize("preprocessing", some_slow([True, False], False))
 @pytest.mark.parametrize("form", ["backbone", "with head", "nested"])
 def test_a_saved_model_gives_its_weights(form, preprocessing, tmp_path):
     model = backbone = mobilenet_v2(SHAPE, 0.35, include_preprocessing=preprocessing)
@@ -123,7 +124,7 @@ def test_a_file_of_another_network_is_refused(make, kind, published, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [".keras", ".weights.h5"])
-@pytest.mark.parametrize("form", ["backbone", "with head", "nested"])
+@pytest.mark.parametrize("form", some_slow(["backbone", "with head", "nested"], "nested"))
 def test_a_shallower_network_does_not_read_a_deeper_ones_file(form, kind, tmp_path):
     model = deep = resnet(SHAPE, 34)
     if form == "with head":

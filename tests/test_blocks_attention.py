@@ -147,8 +147,8 @@ def test_linear_attention_is_a_normalized_kernel(feature_map, masked):
     weights = f(q) @ f(k).transpose(0, 1, 3, 2)
     if masked:
         weights = weights * mask[:, None, None, :]
-    # ReLU may agree with none: the mean over the five positions is never less than 1e-6.
-    mixed = (weights @ v) / (weights.sum(-1, keepdims=True) + 5 * 1e-6)
+    # ReLU may agree with none: the mean over the five positions is never less than 1e-9.
+    mixed = (weights @ v) / (weights.sum(-1, keepdims=True) + 5 * 1e-9)
     mixed = mixed.transpose(0, 2, 1, 3).reshape(2, 5, 8)
     assert_equal(layer, x, ref.dense(mixed, layer.output_projection), mask=mask)
 
@@ -214,3 +214,32 @@ def test_rotary_angles_are_whole_in_half_precision(policy):
     exact = ref.array(blocks.RotaryEmbedding(dtype="float32")(x))
     y = ref.array(ops.cast(blocks.RotaryEmbedding(dtype=policy)(x), "float32"))
     np.testing.assert_allclose(y, exact, atol=0.05)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_unmasked_scores_are_scaled_before_half_floats_end(policy):
+    """Queries and keys of 64 numbers, of which no product is scaled afterwards."""
+    layer = blocks.SelfAttention(1, dtype=policy)
+    x = numbers(1, 6, 64)
+    layer.build(x.shape)
+    x *= 110 / np.abs(x).max() * 2
+    seen = [layer(x), layer(x, mask=np.ones((1, 6), bool))]
+    assert all(np.isfinite(keras.ops.convert_to_numpy(y).astype("float32")).all() for y in seen)
+
+
+def test_a_mask_says_which_positions_there_are():
+    x = numbers(2, 5, 8)
+    for layer, inputs, mask in (
+        (blocks.SelfAttention(2), x, np.ones((2, 5, 5), bool)),
+        (blocks.CrossAttention(2), [x, x[:, :3]], [None, np.ones((2, 5, 3), bool)]),
+    ):
+        with pytest.raises(ValueError, match=r"\(batch, length\). Received: shape \(2, 5, [35]\)"):
+            layer(inputs, mask=mask)
+
+
+def test_relu_attention_knows_no_scale():
+    layer = blocks.LinearAttention(2, feature_map="relu")
+    x = numbers(2, 9, 8)
+    layer.build(x.shape)
+    whole, small = (keras.ops.convert_to_numpy(layer(s * x)) / s for s in (1.0, 1e-2))
+    np.testing.assert_allclose(small, whole, rtol=2e-2, atol=1e-3)

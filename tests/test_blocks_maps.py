@@ -388,6 +388,15 @@ def test_attention_pooling_takes_the_mask_of_an_embedding():
     np.testing.assert_allclose(blocks.flatten(model)(long), model(short), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_grids_of_half_floats_keep_what_is_everywhere(policy):
+    x = np.full((1, 300, 300, 2), 1.7, "float32")
+    for cells in (1, 2, 6):
+        y = blocks.context.GridAverage(cells, dtype=policy)(x)
+        y = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(y, "float32")))
+        np.testing.assert_allclose(y, 1.7, rtol=5e-3)
+
+
 def test_multiply_adds_of_every_layer_are_known():
     from export import measure
 

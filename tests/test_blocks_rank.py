@@ -101,3 +101,26 @@ def test_squeeze_excite(rank):
 def test_other_blocks_take_every_rank(kind, rank):
     x = numbers(*SHAPES[rank])
     assert kind(6, rank=rank)(x).shape == (*x.shape[:-1], 6)
+
+
+def test_depthwise_strides_are_those_that_every_backend_runs():
+    for strides in ((2, 1), (1, 2)):
+        with pytest.raises(ValueError, match="equal strides over height and width.*Received"):
+            blocks.DepthwiseSeparableConv(4, 3, strides)
+    x = np.ones((1, 4, 6, 6, 2), "float32")
+    assert blocks.DepthwiseSeparableConv(4, 3, (1, 2, 2), rank=3)(x).shape == (1, 4, 3, 3, 4)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_side_of_one_is_not_halved(rank):
+    with pytest.raises(ValueError, match="must have two positions.*Received: "):
+        blocks.TransitionBlock(rank=rank)(np.ones((1, *(1, 4, 4)[:rank], 8), "float32"))
+
+
+@pytest.mark.parametrize("start", [0, -1.0, float("nan"), "x"])
+def test_scales_start_above_zero(start):
+    with pytest.raises(ValueError, match="must be .*Received: "):
+        blocks.LayerScale(start)
+    if start != 0:
+        with pytest.raises(ValueError, match="`layer_scale` must be .*Received: "):
+            blocks.UniversalInvertedBottleneck(8, layer_scale=start)

@@ -63,7 +63,7 @@ def test_models_and_files_of_them_answer_alike(tmp_path):
 @pytest.mark.parametrize(
     ("model", "args", "message"),
     [
-        (spot, {}, "`size`, \\(height, width\\), is needed"),
+        (spot, {}, "`size` is needed where"),
         (spot, {"size": (8, 8), "score": 0.5}, "no options"),
         ("model", {}, "Received: 'model'"),
         (lambda x: x, {"size": (8, 8)}, "must answer with boxes, classes.*one tensor"),

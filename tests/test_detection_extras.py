@@ -49,6 +49,14 @@ def test_soft_nms_is_the_papers(sigma, least):
     np.testing.assert_array_equal(few["scores"], found["scores"][:2])
 
 
+def test_soft_nms_says_what_it_is_of():
+    batch = {key: np.stack([x, x]) for key, x in answer().items()}
+    with pytest.raises(ValueError, match="of one image.*Received: boxes of shape"):
+        heads.soft_nms(batch)
+    with pytest.raises(ValueError, match="takes the place of suppression.*Received: iou"):
+        heads.detect(detector(), np.zeros((1, 8, 8, 3)), soft_nms=0.5, iou=0.3)
+
+
 def test_soft_nms_of_nothing_is_nothing():
     none = {"boxes": np.zeros((3, 4)), "scores": np.zeros(3), "classes": -np.ones(3)}
     assert {k: len(x) for k, x in heads.soft_nms(none).items()} == dict.fromkeys(none, 0)

@@ -77,7 +77,7 @@ def by_hand(code, y, raw, kind, box, weights=(), most=10):
                     away = 1 - overlap_of(found[i, j].astype("float64"), goal, box)
                     loss += share * weights["box"] * away
                 total += loss
-        whole += total / targets.sum()
+        whole += total / max(targets.sum(), 1)
     return whole
 
 
@@ -105,6 +105,16 @@ def test_weights_and_the_number_of_positions_are_heard():
     loss = DetectionLoss(3, bins=8, weights=given, most=2)
     expected = by_hand(code, y, raw, "quality_focal", "ciou", given, most=2)
     assert float(loss(y, raw)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_loss_of_no_boxes_is_the_sum_over_all_logits():
+    """Nothing is divided by less than 1: such a batch pulls no harder than one of a box."""
+    code = Code(3, 8)
+    raw, nothing = raw_output(code)[:1], np.full((1, 4, 5), [0, 0, 0, 0, -1], "float32")
+    loss = DetectionLoss(3, bins=8)
+    logits = raw[..., 32:35].astype("float64")
+    alone = 2.0 * sum(class_loss("quality_focal", 0.0, z) for z in logits.ravel())
+    assert float(loss(nothing, raw)) == pytest.approx(alone, rel=1e-3)
 
 
 def test_images_without_boxes_have_a_loss_and_a_slope():

@@ -126,8 +126,18 @@ def test_perfect_answers_and_none():
 def test_what_cannot_be_scored_is_told(args, message):
     with pytest.raises(ValueError, match=message):
         coco_scores(*args(*scene()))
-    with pytest.raises(ValueError, match="Each of 3 classes has a name"):
+    with pytest.raises(ValueError, match="Ids of 1 classes are below 1. Received: 2"):
         coco_scores(*scene(), names=["a"])
+    with pytest.raises(ValueError, match="Each of 5 classes has a name"):
+        coco_scores(*scene(), names=["a"], num_classes=5)
+    assert len(coco_scores(*scene(), names="abcde")["by_class"]) == 5  # two that nobody saw
+
+
+@pytest.mark.parametrize("key", ["boxes", "scores"])
+def test_what_is_nan_finds_nothing(key):
+    found, targets = scene()
+    broken = {**found, key: np.full_like(np.asarray(found[key], "float32"), np.nan)}
+    assert coco_scores(broken, targets)["map"] == 0
 
 
 def tiny():

@@ -19,6 +19,7 @@ Image = pytest.importorskip("PIL.Image", reason="needs pip install keras-blocks[
 
 from examples import letters  # noqa: E402  after the check that they can be
 from examples.data import load, read_folder  # noqa: E402
+from tests.slow import slow  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 ONE_TRIAL = ("--trials", 1, "--search-epochs", 1, "--epochs", 1)
@@ -124,6 +125,7 @@ def test_letters_are_drawn_as_the_digits_are():
     assert 3 < images.mean() < 7  # of the digits: 4.9
 
 
+@slow
 def test_transfer_from_letters_to_digits(tmp_path):
     """The whole way, with an epoch of each: both ways are tested, and the files are there."""
     done = run("transfer", "--out", tmp_path, "--limit", 200, "--seeds", 1, *EPOCHS)
@@ -137,6 +139,7 @@ def test_transfer_from_letters_to_digits(tmp_path):
     assert {level: x.shape[-1] for level, x in levels.items()} == {"P0": 16, "P1": 32, "P2": 64}
 
 
+@slow
 def test_transfer_needs_images_of_one_shape(tmp_path):
     folder = make_folder(tmp_path / "images", {"a": 6, "b": 6})
     done = run("transfer", "--data", folder, "--out", tmp_path / "out")

@@ -21,6 +21,7 @@ FORMS = [
     ({"kernel_size": 1, "activation": "gelu"}, (2, 5, 5, 4)),
     ({"rank": 1, "strides": 2}, (2, 8, 4)),
     ({"rank": 1}, (2, 8, 4)),
+    ({"activation": "prelu"}, (2, 7, 6, 4)),
     ({"rank": 3, "groups": 4}, (2, 3, 4, 5, 4)),
 ]
 
@@ -62,7 +63,7 @@ def test_the_fused_convolution_gives_the_same(args, shape):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     kinds = [type(part).__name__ for part in fused._flatten_layers(include_self=False)]
     assert sum("Conv" in kind for kind in kinds) == 1 and "BatchNormalization" not in kinds
-    assert len(fused.weights) == 2
+    assert len(fused.weights) == 2 + (args.get("activation") == "prelu")
 
 
 def test_a_trained_rep_conv_fuses():

@@ -119,7 +119,7 @@ def test_a_file_answers_through_export_predict(tmp_path):
     to_tflite(heads.deploy(model), path, measure=False)
     image = RNG.normal(size=(25, 30, 3)).astype("float32")
     found = heads.segment(functools.partial(predict, path), image, size=(21, 18))
-    assert np.mean(found == heads.segment(model, image)) > 0.999
+    assert np.mean(found == heads.segment(model, image)) > 0.99
 
 
 IMAGE = np.zeros((8, 8, 3))

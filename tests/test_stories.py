@@ -74,6 +74,7 @@ def test_a_folder_of_boxes_is_read_at_the_networks_size(tmp_path):
         folders.boxes_of(tmp_path, 64)
 
 
+@slow
 def test_detect_cells_from_scenes_to_a_report(tmp_path, capsys):
     detect_cells.main(detect_cells.parse([*SMALL, "--out", str(tmp_path)]))
     check(tmp_path, "boxes", "mAP50", capsys)

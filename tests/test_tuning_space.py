@@ -11,6 +11,7 @@ import pytest
 import blocks
 import export
 import tuning
+from tests.slow import slow
 from tuning.image_network import most_stages
 from tuning.image_space import CHOICES, FAMILIES
 
@@ -188,9 +189,13 @@ class Untrained(keras_tuner.HyperModel):
     "tuner, kwargs",
     [
         (keras_tuner.RandomSearch, {"max_trials": 5, "seed": 1}),
-        (keras_tuner.BayesianOptimization, {"max_trials": 5, "num_initial_points": 3, "seed": 1}),
-        (keras_tuner.Hyperband, {"max_epochs": 2, "factor": 2, "seed": 1}),
-        (keras_tuner.GridSearch, {}),
+        pytest.param(
+            keras_tuner.BayesianOptimization,
+            {"max_trials": 5, "num_initial_points": 3, "seed": 1},
+            marks=slow,
+        ),
+        pytest.param(keras_tuner.Hyperband, {"max_epochs": 2, "factor": 2, "seed": 1}, marks=slow),
+        pytest.param(keras_tuner.GridSearch, {}, marks=slow),
     ],
 )
 def test_keras_tuners_own_tuners_take_the_space(tmp_path, tuner, kwargs, capsys):
@@ -208,6 +213,7 @@ def test_keras_tuners_own_tuners_take_the_space(tmp_path, tuner, kwargs, capsys)
     assert model.space(best).count_params() / 1e4 == max(model.scores)
 
 
+@slow
 def test_keras_tuner_trains_the_space(tmp_path):
     x, y = digits()
     own = keras_tuner.RandomSearch(

@@ -26,5 +26,5 @@ def network_of(answer):
     from heads.detection.decode import BoxDecoder
 
     (decoder,) = [x for x in answer.layers if isinstance(x, BoxDecoder)]
-    parts = decoder.input
-    return keras.Model(answer.inputs, {key: parts[key] for key in ("boxes", "logits")})
+    parts = decoder._inbound_nodes[0].arguments.args[0]
+    return keras.Model(answer.input, {key: parts[key] for key in ("boxes", "logits")})

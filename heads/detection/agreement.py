@@ -1,6 +1,11 @@
 """How far two answers of a detector say the same, whatever the order of their boxes."""
 
+import warnings
+
 import numpy as np
+from keras import ops
+
+from heads.detection.overlap import overlap
 
 OVERLAP = 0.5
 
@@ -26,14 +31,21 @@ def agreement(expected, actual):
     for i in range(len(expected["boxes"])):
         ours, theirs = _rows(expected, i), _rows(actual, i)
         whole += ours["scores"].sum() + theirs["scores"].sum()
-        overlaps = _overlaps(ours["boxes"], theirs["boxes"])
+        overlaps = overlaps_of(ours["boxes"], theirs["boxes"])
         overlaps *= ours["classes"][:, None] == theirs["classes"]
         for j in np.argsort(-ours["scores"]):
             if overlaps.shape[1] and overlaps[j].max() >= OVERLAP:
                 best = int(overlaps[j].argmax())
                 matched += ours["scores"][j] + theirs["scores"][best]
                 overlaps[:, best] = 0
-    return float(matched / whole) if whole else 1.0
+    if not whole:
+        warnings.warn(
+            f"In {len(expected['boxes'])} samples no box was found, so nothing was compared. Give "
+            "samples that show objects, or deploy with a lower `score`.",
+            stacklevel=2,
+        )
+        return 1.0
+    return float(matched / whole)
 
 
 def _rows(answer, image):
@@ -43,10 +55,6 @@ def _rows(answer, image):
     return {key: np.asarray(answer[key][image])[real].astype("float64") for key in keys}
 
 
-def _overlaps(a, b):
-    """Return the intersection over the union of every pair."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=-1)
-    areas = [np.prod(x[:, 2:] - x[:, :2], axis=-1) for x in (a, b)]
-    return shared / np.maximum(areas[0][:, None] + areas[1] - shared, 1e-9)
+def overlaps_of(a, b):
+    """Return the intersection over the union of every pair of two arrays of boxes."""
+    return np.array(ops.convert_to_numpy(overlap(a[:, None], b[None])), "float64")

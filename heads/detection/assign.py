@@ -47,7 +47,7 @@ class TaskAligned(NamedTuple):
         own = ops.matmul(classes, ops.transpose(scores, (0, 2, 1)))
         rank = ops.power(own, self.alpha) * ops.power(iou, self.beta) + LEAST * near
         rank = ops.where(inside, rank, 0.0)
-        chosen = inside & (rank >= self.worst(rank))
+        chosen = inside & self.is_best(rank)
         chosen = chosen & self.owners(chosen, iou)
         rank, iou = (ops.where(chosen, x, 0.0) for x in (rank, iou))
         best = [ops.max(x, axis=-1, keepdims=True) for x in (rank, iou)]
@@ -65,11 +65,16 @@ class TaskAligned(NamedTuple):
         near = 1 / (1 + ops.sum(apart / strides, axis=-1))
         return ops.all(apart <= half, axis=-1), near
 
-    def worst(self, rank):
-        """Return the lowest rank of the positions that may learn a box."""
+    def is_best(self, rank):
+        """Return whether positions are among the best of a box; of one alone there is no other."""
         count = rank.shape[-1]
-        most = self.most if count is None else min(self.most, count)
-        return ops.top_k(rank, most)[0][..., -1:]
+        if self.most == 1:
+            best = ops.argmax(rank, axis=-1)[..., None]
+            return ops.arange(ops.shape(rank)[-1], dtype=best.dtype) == best
+        if count is None:  # perhaps fewer than that
+            more = [[0, 0], [0, 0], [0, self.most]]
+            return rank >= ops.top_k(ops.pad(rank, more), self.most)[0][..., -1:]
+        return rank >= ops.top_k(rank, min(self.most, count))[0][..., -1:]
 
     def owners(self, chosen, iou):
         """Return for each box and position whether the box is the one that it overlaps most."""

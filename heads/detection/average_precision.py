@@ -22,7 +22,7 @@ def coco_scores(predictions, targets, *, num_classes=None, names=None, crowd=Non
             `DetectionHead` answers; or a list of such dicts, one an image.
         targets: `(images, max_boxes, 5)`, as `heads.pack_boxes` makes them, or a list of
             `(boxes, 5)`.
-        num_classes: Number of classes; by default as many as there are.
+        num_classes: Number of classes; by default as many as there are, or have names.
         names: Names of the classes, for `"by_class"`; by default their ids.
         crowd: Booleans, a list for each image: boxes that mark a crowd. What lies in them counts
             neither for nor against.
@@ -96,9 +96,14 @@ def _read(predictions, targets, num_classes, names, crowd, area):
         )
     if not sum(np.sum(x[:, 4] != NOTHING) for x in boxes):
         raise ValueError("There must be a box to find. Received: targets without any.")
-    highest = max(np.max(x[:, 4], initial=0) for x in boxes)
-    count = num_classes or 1 + int(max(highest, *(np.max(x["classes"], initial=0) for x in found)))
+    rows = [*(x[:, 4] for x in boxes), *(x["classes"] for x in found)]
+    needed = 1 + int(max(np.max(x, initial=0) for x in rows))
+    count = num_classes or (needed if names is None else len(names))
     names = list(range(count)) if names is None else list(names)
+    if needed > count:
+        raise ValueError(
+            f"Ids of {count} classes are below {count}. Received: {needed - 1}. Ids begin at 0."
+        )
     if len(names) != count:
         raise ValueError(f"Each of {count} classes has a name. Received: names={names}.")
     return _evaluated(boxes, found, count, crowd, area), names
@@ -127,7 +132,8 @@ def _evaluated(targets, predictions, count, crowd, area):
             mark = 0 if crowd is None else int(crowd[i][j])
             truth.append(_entry(i, rows[j, 4], box, size) | {"id": len(truth) + 1, "iscrowd": mark})
     for i, each in enumerate(predictions):
-        for j in np.flatnonzero(each["classes"] != NOTHING):
+        finite = np.isfinite(each["boxes"]).all(-1) & np.isfinite(each["scores"])
+        for j in np.flatnonzero((each["classes"] != NOTHING) & finite):  # of NaN COCO finds all
             box = _sides(each["boxes"][j])
             guess = _entry(i, each["classes"][j], box, box[2] * box[3])
             guesses.append(guess | {"id": len(guesses) + 1, "score": float(each["scores"][j])})

@@ -2,15 +2,19 @@
 
 import re
 
+import keras
 import numpy as np
 from keras import layers
 
 from blocks import BiFPN, FeaturePyramid, PathAggregation
 from heads.base import Head
+from heads.deployment import deploy
 from heads.detection.decode import BoxDecoder
-from heads.detection.pack import problems
+from heads.detection.pack import outside, problems
 from heads.embedding import Renamed
+from heads.graph import answers_by_name, heads_of
 
+ANSWERS = ("boxes", "classes", "count", "scores")
 NECKS = {"pyramid": FeaturePyramid, "path_aggregation": PathAggregation, "bifpn": BiFPN}
 
 
@@ -20,6 +24,11 @@ class BoxHead(Head):
     A subclass sets `code`, which knows its raw output, and `decoded`, the arguments of its
     `BoxDecoder`.
     """
+
+    by_batch = True
+
+    def check_beside(self, inputs, targets):
+        return outside(targets, [x.shape[1:3] for x in inputs if x.ndim == 4])
 
     def check(self, targets):
         return problems(targets, self.code.num_classes)
@@ -54,6 +63,21 @@ class BoxHead(Head):
         return Renamed(layer, name=f"{self.name}_{layer.name}")
 
 
+def boxes_of(model, **options):
+    """Return the model that answers with the boxes of the one head that finds some."""
+    found = [name for name, head in heads_of(model).items() if "max_detections" in head.options()]
+    if len(found) != 1:
+        raise ValueError(
+            "A model with one head that answers with boxes is needed, as DetectionHead does. "
+            f"Received: a model with {', '.join(heads_of(model))}."
+        )
+    (name,) = found
+    if not answers_by_name(model):
+        return deploy(model, **options)
+    answer = deploy(model, **({name: options} if options else {}))
+    return keras.Model(answer.input, {key: answer.output[f"{name}_{key}"] for key in ANSWERS})
+
+
 def missing_classes(targets, count):
     """Return, in words, which classes have no box in packed targets."""
     present = set(np.unique(targets[..., 4]).astype(int))
@@ -71,6 +95,12 @@ def make_neck(neck, filters, *, norm, activation, **kwargs):
     if neck != "pyramid":  # whose convolutions have neither
         kwargs |= {"norm": norm, "activation": activation}
     return NECKS[neck](filters, **kwargs)
+
+
+def check_depth(depth):
+    """Raise where a number of convolutions is none."""
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
+        raise ValueError(f"`depth` must be a whole number from 0. Received: depth={depth!r}.")
 
 
 def check_levels(levels, neck):

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 from keras import tree
 
-from heads.deployment import deploy
 from heads.detection.average_precision import coco_scores
+from heads.detection.base import BoxHead, boxes_of
+from heads.detection.pack import NOTHING
 from heads.graph import heads_of
 from heads.targets import as_arrays, batches_of
 
@@ -40,24 +41,30 @@ class CocoScores(keras.callbacks.Callback):
         self.options = {"score": score, "max_detections": max_detections, **options}
 
     def on_train_begin(self, logs=None):
-        heads = heads_of(self.model)
-        if len(heads) > 1 or "max_detections" not in next(iter(heads.values())).options():
-            raise ValueError(
-                "A model with one head that answers with boxes is needed, as DetectionHead does. "
-                f"Received: a model with {', '.join(heads)}."
-            )
-        self.answers = deploy(self.model, **self.options)
+        self.answers, self.found = boxes_of(self.model, **self.options), {}
+        if isinstance(self.data, tuple) and not np.any(self.boxes(self.data[1])[..., 4] != NOTHING):
+            raise ValueError("`data` must have a box to find. Received: targets without any.")
+
+    def boxes(self, targets):
+        """Return the targets of boxes, of several heads' by its name."""
+        if isinstance(targets, dict):
+            names = [k for k, head in heads_of(self.model).items() if isinstance(head, BoxHead)]
+            targets = targets[names[0]]
+        return np.asarray(as_arrays(targets))
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every == 0:
-            scores = coco_scores(*answered(self.answers, self.data))
+            answers, targets = self.answered()
+            scores = coco_scores(answers, targets)
             self.found = {f"{self.name}_{key}": scores[key] for key in ("map", "map50", "map75")}
-        logs |= self.found
+        if logs is not None:
+            logs |= self.found
 
-
-def answered(model, data):
-    """Return a model's answers, a dict, and the targets of `(inputs, targets)` or of batches."""
-    whole = isinstance(data, tuple)
-    predict = functools.partial(model.predict, verbose=0) if whole else model.predict_on_batch
-    rows = [(predict(x), as_arrays(y)) for x, y, *_ in batches_of(data)]
-    return tree.map_structure(lambda *parts: np.concatenate(parts), *rows)
+    def answered(self):
+        """Return the model's answers, a dict, and the targets."""
+        whole = isinstance(self.data, tuple)
+        predict = self.answers.predict_on_batch
+        if whole:
+            predict = functools.partial(self.answers.predict, verbose=0)
+        rows = [(predict(x), self.boxes(y)) for x, y, *_ in batches_of(self.data)]
+        return tree.map_structure(lambda *parts: np.concatenate(parts), *rows)

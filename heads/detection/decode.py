@@ -11,7 +11,6 @@ from heads.detection.code import Code
 from heads.detection.suppress import suppress
 from heads.values import largest
 
-FORMATS = ("xyxy", "yxyx")
 NOTHING = -1e4  # a logit that no position has
 
 
@@ -31,6 +30,7 @@ class BoxDecoder(PlainArguments, layers.Layer):
         num_classes: Number of classes.
         bins: Logits of a distance; 0 where boxes are relative to anchors.
         nms_free: Whether the one-to-one branch answers, without suppression.
+        proposals: Number of the last rows of a raw output that alone answer; 0 for all.
         score: Least score.
         iou: Largest overlap of two boxes of a class.
         max_detections: Number of rows.
@@ -46,6 +46,7 @@ class BoxDecoder(PlainArguments, layers.Layer):
         num_classes,
         bins=16,
         nms_free=False,
+        proposals=0,
         *,
         score=0.25,
         iou=0.6,
@@ -64,8 +65,11 @@ class BoxDecoder(PlainArguments, layers.Layer):
         )
         self.score, self.iou, self.agnostic = score, iou, agnostic
         self.max_detections, self.candidates, self.is_free = max_detections, candidates, nms_free
+        self.proposals = proposals
 
     def call(self, inputs):
+        if not isinstance(inputs, dict) and self.proposals:
+            inputs = inputs[:, -self.proposals :]
         branch = inputs if isinstance(inputs, dict) else self.code.split(inputs)[-1]
         count = self.max_detections if self.is_free else self.candidates
         if branch["logits"].shape[1] is None:  # perhaps fewer than that
@@ -79,7 +83,7 @@ class BoxDecoder(PlainArguments, layers.Layer):
         scores = ops.where((scores >= self.score) & (best > NOTHING), scores, -1.0)
         if self.is_free:
             return self.padded(boxes, scores, classes)
-        apart = boxes if self.agnostic else self.by_class(boxes, classes, branch["points"])
+        apart = boxes if self.agnostic else by_class(boxes, classes, scores)
         places, count = suppress(apart, scores, self.max_detections, self.iou)
         kept = ops.arange(self.max_detections, dtype="int32")[None] < count[:, None]
         scores = ops.where(kept, take(scores[..., None], places)[..., 0], -1.0)
@@ -89,12 +93,6 @@ class BoxDecoder(PlainArguments, layers.Layer):
     def agreement(self, expected, actual):
         """Return how far two answers say the same: what a file of 8 bits is judged by."""
         return agreement(expected, actual)
-
-    def by_class(self, boxes, classes, points):
-        """Return boxes moved so far that those of two classes cannot overlap."""
-        far = ops.max(points[..., :2]) + ops.max(points[..., 2])
-        boxes = ops.clip(boxes, 0.0, far)
-        return boxes + ops.cast(classes, boxes.dtype)[..., None] * far
 
     def padded(self, boxes, scores, classes):
         """Return the answer, with rows where there is no box."""
@@ -129,6 +127,14 @@ class BoxDecoder(PlainArguments, layers.Layer):
             key: keras.KerasTensor(value, kinds.get(key, "float32"))
             for key, value in self.compute_output_shape(shape).items()
         }
+
+
+def by_class(boxes, classes, scores):
+    """Return boxes moved so far that those of two classes cannot overlap, image by image."""
+    real = ops.where(scores[..., None] >= 0, boxes, 0.0)
+    low, high = ops.min(real, axis=(1, 2)), ops.max(real, axis=(1, 2))
+    far = (high - low + 1)[:, None, None]
+    return real - low[:, None, None] + ops.cast(classes, boxes.dtype)[..., None] * far
 
 
 def lengthened(x, count):

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 
 from blocks.base import check_positive
-from heads.deployment import deploy
+from heads import pixels
+from heads.detection.base import ANSWERS, boxes_of
 from heads.detection.soft_nms import soft_nms as softened
 from heads.graph import functional_graph
-from heads.segmentation.segment import is_raw, opened, resized
+from heads.segmentation.segment import checked_size, is_raw, opened, resized
 
 ENOUGH = 300  # boxes that Soft-NMS looks at
-ANSWERS = {"boxes", "scores", "classes", "count"}
 
 
 def detect(model, images, *, size=None, letterbox=False, batch_size=8, soft_nms=None, **options):
@@ -25,8 +25,8 @@ def detect(model, images, *, size=None, letterbox=False, batch_size=8, soft_nms=
             or a function from a batch of images to the answers of one, such as
             `functools.partial(export.predict, "boxes.tflite")`.
         images: A list of images `(height, width, channels)` of any sizes, with the values that the
-            model was trained on, or a batch; or of paths of files, which are read as red, green
-            and blue from 0 to 255.
+            model was trained on, or a batch; or paths of files, a list or one, which are read
+            upright, as red, green and blue from 0 to 255.
         size: `(height, width)` that the model takes; by default the model's own. A function and
             a model of open sides need it.
         letterbox: Whether to keep the aspect and fill the rest, to the right and below, with
@@ -41,7 +41,7 @@ def detect(model, images, *, size=None, letterbox=False, batch_size=8, soft_nms=
         bottom, `"scores"`, `(boxes,)`, and `"classes"`, int32 `(boxes,)`, the best first.
 
     Raises:
-        ValueError: If there are no images, or the model does not answer with boxes.
+        ValueError: If the model does not answer with boxes, or sizes do not fit.
 
     >>> def model(images):
     ...     one = {"boxes": [[[0, 0, 2, 4]]], "scores": [[0.9]], "classes": [[1]], "count": [1]}
@@ -57,24 +57,26 @@ def detect(model, images, *, size=None, letterbox=False, batch_size=8, soft_nms=
                 "`soft_nms` needs a model made by heads.attach: one that answers has left out "
                 f"boxes already. Received: {model!r}."
             )
+        idle = sorted({"agnostic", "iou"} & set(options))
+        if idle:
+            raise ValueError(
+                "`soft_nms` takes the place of suppression, class by class. "
+                f"Received: {', '.join(idle)}, too, which would do nothing."
+            )
         most, score = options.get("max_detections", 100), options.get("score", 0.25)
         soften = functools.partial(softened, sigma=soft_nms, score=score, max_detections=most)
         options = {**options, "iou": 1.0, "max_detections": max(ENOUGH, most)}
     predict, own = _predictor(model, options)
-    size = own if size is None else tuple(size)
-    if size is None or None in size or len(size) != 2:
-        raise ValueError(
-            "`size`, (height, width), is needed where the model does not say which one it takes. "
-            f"Received: size={size}."
-        )
+    size = checked_size(size, own, True)
+    images = [images] if pixels.is_path(images) else images
     found = []
     for start in range(0, len(images), batch_size):
         given = [_read(x) for x in images[start : start + batch_size]]
         fitted = [_fitted(x, size, letterbox) for x in given]
         answers = predict(np.stack([x for x, _ in fitted]))
-        if not isinstance(answers, dict) or not set(answers) >= ANSWERS:
+        if not isinstance(answers, dict) or not set(answers) >= set(ANSWERS):
             raise ValueError(
-                f"The model must answer with {', '.join(sorted(ANSWERS))}. Received: "
+                f"The model must answer with {', '.join(ANSWERS)}. Received: "
                 f"{', '.join(answers) if isinstance(answers, dict) else 'one tensor'}."
             )
         answers = {key: keras.ops.convert_to_numpy(answers[key]) for key in ANSWERS}
@@ -95,7 +97,7 @@ def _predictor(model, options):
             )
         return model, None
     if is_raw(model):
-        model = deploy(model, **options)
+        model = boxes_of(model, **options)
     elif options:
         raise ValueError(
             f"A model that answers has its options already. Received: {', '.join(options)}. Give "
@@ -131,9 +133,10 @@ def _of_image(answer, shape, scale):
     """Return the boxes of one image in its own pixels."""
     count = int(answer["count"])
     boxes = answer["boxes"][:count] * np.array([*scale, *scale], "float32")
-    inside = np.clip(boxes, 0, [shape[1], shape[0]] * 2).astype("float32")
+    boxes = np.clip(boxes, 0, [shape[1], shape[0]] * 2).astype("float32")
+    seen = (boxes[:, 2:] > boxes[:, :2]).all(-1)  # not beside the image, where it was filled
     return {
-        "boxes": inside,
-        "scores": answer["scores"][:count].astype("float32"),
-        "classes": answer["classes"][:count].astype("int32"),
+        "boxes": boxes[seen],
+        "scores": answer["scores"][:count][seen].astype("float32"),
+        "classes": answer["classes"][:count][seen].astype("int32"),
     }

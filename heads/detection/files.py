@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from blocks.base import check_positive
+from heads import pixels
 from heads.detection import formats
-from heads.detection.pack import pack_boxes
-
-BEYOND = 1.5  # pixels: rounding puts corners so far outside
+from heads.detection.pack import BEYOND, pack_boxes
 
 
 class DetectionFiles:
@@ -18,7 +17,9 @@ class DetectionFiles:
     Make one by `DetectionFiles.coco`, `.voc` or `.yolo`. What is wrong is said with the file and
     the line, annotation or object: a missing image, a box outside of it, of no size, of an unknown
     class, words that are no box. With `skip` it is left out, with a warning, and listed in
-    `skipped`. Images without boxes stay.
+    `skipped`. Images without boxes stay, and so do boxes that VOC marks as difficult. Images are
+    turned as their EXIF says. The ids of classes come of one file's names: give `names` of the
+    training data to all other.
 
     Attributes:
         names: Names of the classes, in the order of their ids.
@@ -91,35 +92,35 @@ class DetectionFiles:
 
     def image(self, index, size=None):
         """Return an image, uint8 `(height, width, 3)`, resized to `(height, width)` if given."""
-        from PIL import Image
+        return pixels.read(self.paths[index], size)
 
-        with Image.open(self.paths[index]) as file:
-            image = file.convert("RGB")
-        return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR) if size else image)
-
-    def targets(self, size, max_boxes=None):
-        """Return all boxes as targets for images of `(height, width)`."""
+    def targets(self, size, max_boxes=None, keep_largest=False):
+        """Return all boxes as targets for images of `(height, width)`, as `pack_boxes` does."""
         most = max(map(len, self.boxes)) if max_boxes is None else max_boxes
         scaled = [
             boxes * np.array([size[1] / width, size[0] / height] * 2, "float32")
             for boxes, (height, width) in zip(self.boxes, self.sides)
         ]
-        return pack_boxes(scaled, self.labels, max_boxes=max(1, most))
+        options = {"max_boxes": max(1, most), "keep_largest": keep_largest}
+        return pack_boxes(scaled, self.labels, **options)
 
-    def dataset(self, size, batch_size=8, *, max_boxes=None, shuffle=False, seed=None):
+    def dataset(
+        self, size, batch_size=8, *, max_boxes=None, keep_largest=False, shuffle=False, seed=None
+    ):
         """Return a `tf.data.Dataset` of batches of images and targets that reads files each time.
 
         Args:
             size: `(height, width)` to which the images are resized.
             batch_size: Number of images in a batch.
             max_boxes: Rows of the targets; by default as many as an image has at most.
+            keep_largest: Whether of more boxes the largest are kept. If not, they are an error.
             shuffle: Whether the order is another in every epoch.
             seed: Seed of the order.
         """
         import tensorflow as tf
 
         check_positive(batch_size=batch_size)
-        targets = tf.constant(self.targets(size, max_boxes))
+        targets = tf.constant(self.targets(size, max_boxes, keep_largest))
 
         def read(index):
             x = tf.numpy_function(lambda i: self.image(int(i), size), [index], "uint8")
@@ -131,15 +132,14 @@ class DetectionFiles:
 
     def _sides(self, path):
         """Return an image's height and width; `None`, and a line in `skipped`, if it is none."""
-        from PIL import Image
-
         if path is None:
             return None
         try:
-            with Image.open(path) as file:
-                return file.size[::-1]
+            return pixels.sides(path)
         except FileNotFoundError:
             self.skipped.append(f"{path}: Each image must be there. Received: no such file.")
+        except ValueError as error:
+            self.skipped.append(str(error))
         except (OSError, SyntaxError) as error:
             self.skipped.append(f"{path}: The file must be an image. Received: {error}.")
         return None
@@ -167,7 +167,10 @@ def _wrong(corners, note, sides, ids):
         return f"A box has finite corners. Received: {shown}."
     if (corners[2:] <= corners[:2]).any():
         return f"A box must be wider and higher than 0. Received: {shown}."
-    if (corners < -BEYOND).any() or (corners > np.array([width, height] * 2) + BEYOND).any():
+    whole = np.array([width, height] * 2)
+    cut = np.clip(corners, 0, whole)
+    beyond = (corners < -BEYOND).any() or (corners > whole + BEYOND).any()
+    if beyond or (cut[2:] <= cut[:2]).any():
         return f"A box must lie in its image, {width} x {height}. Received: {shown}."
     if note.kind not in ids:
         return f"The class must be one of {', '.join(map(str, ids))}. Received: {note.kind!r}."

@@ -35,6 +35,11 @@ def coco(path, images):
             f"Received: {path} without {', '.join(missing)}."
         )
     kinds = {x["id"]: x["name"] for x in sorted(content["categories"], key=lambda x: x["id"])}
+    if len(set(kinds.values())) < len(kinds):
+        raise ValueError(
+            "Categories have names of their own. "
+            f"Received: {path} with {', '.join(map(str, kinds.values()))}."
+        )
     found = {x["id"]: (Path(images, x["file_name"]), []) for x in content["images"]}
     for entry in content["annotations"]:
         place = f"{path}: annotation {entry.get('id')}"
@@ -92,7 +97,7 @@ def yolo(labels, images):
                 note.kind = int(kind) if kind == int(kind) else kind
                 half = width / 2, height / 2
                 note.corners = (x - half[0], y - half[1], x + half[0], y + half[1])
-            except ValueError:
+            except (OverflowError, ValueError):
                 note.problem = f"five numbers, class, x, y, width and height. Received: {line!r}."
             notes.append(note)
         found.append((image, notes))
@@ -107,7 +112,8 @@ def image_of(folder, *names):
     """Return the file of an image: by its name, or with another suffix."""
     for name in names:
         path = Path(folder, name)
-        for each in (path, *(path.with_suffix(suffix) for suffix in SUFFIXES)):
+        stem = path.stem if path.suffix.lower() in SUFFIXES else path.name
+        for each in (path, *(path.with_name(stem + suffix) for suffix in SUFFIXES)):
             if each.is_file():
                 return each
     return Path(folder, names[0])

@@ -4,7 +4,7 @@ from keras import ops
 
 from blocks.base import check_positive, register
 from blocks.pyramid import maps_of
-from heads.detection.base import BoxHead, check_levels, make_neck
+from heads.detection.base import BoxHead, check_depth, check_levels, make_neck
 from heads.detection.branches import Branch
 from heads.detection.code import Code
 from heads.detection.loss import DetectionLoss
@@ -75,6 +75,7 @@ class DetectionHead(BoxHead):
         super().__init__(**kwargs)
         check_positive(num_classes=num_classes, filters=filters, bins=bins)
         check_levels(levels, neck)
+        check_depth(depth)
         self.levels = list(levels)
         self.loss_options = {"bins": bins, "nms_free": nms_free, "class_loss": class_loss}
         self.loss_options |= {"box_loss": box_loss, "weights": loss_weights}

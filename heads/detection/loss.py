@@ -23,7 +23,7 @@ class DetectionLoss(keras.Loss):
     """Classes, overlap and distances of what every position learns, by task-aligned assignment.
 
     Shape: targets `(batch, max_boxes, 5)`, as `heads.pack_boxes` makes them; the raw output of a
-    `DetectionHead`. All is divided by the sum of the batch's class targets.
+    `DetectionHead`. All is divided by the sum of the batch's class targets, at least 1.
 
     Args:
         num_classes: Number of classes.
@@ -106,8 +106,7 @@ class DetectionLoss(keras.Loss):
             "distance": share * self.distance(branch["boxes"], goals, points),
         }
         whole = sum(self.weights[key] * ops.sum(x, axis=-1) for key, x in losses.items())
-        # Keras takes the mean over the samples: of what the batch's targets sum up to, in all.
-        return whole / ops.maximum(ops.mean(ops.sum(share, axis=-1)), 1e-2)
+        return divided(whole, share)
 
     def distance(self, boxes, goals, points):
         """Return the cross-entropy of the two bins beside each distance, mean over the sides."""
@@ -138,6 +137,12 @@ class DetectionLoss(keras.Loss):
         }
 
 
+def divided(losses, amounts):
+    """Return losses of samples whose mean is their sum by that of all amounts, at least 1."""
+    batch = ops.cast(ops.shape(losses)[0], losses.dtype)
+    return losses * (batch / ops.maximum(ops.sum(amounts), 1.0))
+
+
 def valid_rows(targets, raw, code):
     """Return the boxes and ids of targets, and of every sample whether its rows keep the rule.
 
@@ -158,7 +163,8 @@ def valid_rows(targets, raw, code):
     classes = (ids >= 0) & (ids < code.num_classes) & (ids == ops.floor(ids))
     right = ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1) & classes
     valid = ops.all(ops.isfinite(boxes), axis=-1) & (right | (ids == -1))
-    require(ops.reshape(valid, (-1,)), ops.reshape(targets, (-1, 5)), RULE)
+    rule = f"{RULE} Rows are counted over all images, {targets.shape[1]} each."
+    require(ops.reshape(valid, (-1,)), ops.reshape(targets, (-1, 5)), rule)
     return boxes, ids, ops.all(valid, axis=-1)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from heads.base import are_numbers
 from heads.detection.pack import NOTHING
 
 CENTER = (0.3, 0.7)  # where four images meet, in shares of a side
@@ -33,7 +34,7 @@ class Mosaic:
 
     def __init__(self, share=1.0, visible=0.3, seed=None):
         for name, value in {"share": share, "visible": visible}.items():
-            if not 0 <= value <= 1:
+            if not are_numbers(value, ()) or not 0 <= value <= 1:
                 raise ValueError(f"`{name}` must lie in [0, 1]. Received: {name}={value!r}.")
         self.share, self.visible = share, visible
         self.rng = np.random.default_rng(seed)
@@ -57,9 +58,7 @@ class Mosaic:
         y, x = (round(side * self.rng.uniform(*CENTER)) for side in (height, width))
         picture, rows = np.empty_like(images[i]), []
         others = self.rng.integers(0, len(images), 3)
-        for j, (top, left) in zip(
-            [i, *others], ((True, True), (True, False), (False, True), (0, 0))
-        ):
+        for j, (top, left) in zip([i, *others], QUARTERS):
             # A quarter shows its image from the side that is away from the middle of the four.
             moved = (y - height if top else y, x - width if left else x)
             window = (0 if top else y, 0 if left else x, y if top else height, x if left else width)

@@ -6,6 +6,7 @@ from blocks.base import check_positive
 from heads.base import number_problems, wrong_rows
 
 NOTHING = -1  # the class of a row without a box
+BEYOND = 1.5  # pixels: rounding puts corners so far outside
 KINDS = {
     "xyxy": lambda a, b, c, d: (a, b, c, d),
     "yxyx": lambda a, b, c, d: (b, a, d, c),
@@ -63,7 +64,7 @@ def pack_boxes(
     options = (max_boxes, source, image_size, keep_largest)
     if type(boxes).__module__.startswith("tensorflow"):
         return _pack_tensors(boxes, labels, *options)
-    if _is_one_image(boxes):
+    if _is_one_image(boxes, labels):
         return _pack_image(boxes, labels, *options)
     if len(boxes) != len(labels):
         raise ValueError(
@@ -76,6 +77,11 @@ def pack_boxes(
 def unpack_boxes(targets):
     """Return the boxes and the class ids of packed targets: a list of arrays for each."""
     targets = np.asarray(targets)
+    if targets.ndim != 3 or targets.shape[-1] != 5:
+        raise ValueError(
+            "Packed targets have the shape (images, max_boxes, 5). "
+            f"Received: shape {targets.shape}."
+        )
     found = [rows[rows[:, 4] != NOTHING] for rows in targets]
     return [rows[:, :4] for rows in found], [rows[:, 4].astype("int64") for rows in found]
 
@@ -110,9 +116,25 @@ def problems(targets, num_classes):
     return found
 
 
-def _is_one_image(boxes):
-    shape = np.shape(boxes) if hasattr(boxes, "shape") else np.shape(boxes[0]) if len(boxes) else ()
-    return len(shape) == (2 if hasattr(boxes, "shape") else 1)
+def outside(targets, sides):
+    """Return, in words, which boxes do not lie in images of one of the `(height, width)`."""
+    rows = np.asarray(targets, "float64").reshape(-1, 5)
+    for height, width in sides:
+        right = (rows[:, :2] > -BEYOND).all(-1)
+        right &= (rows[:, 2:4] < np.array([width, height]) + BEYOND).all(-1)
+        right |= rows[:, 4] == NOTHING
+        if not right.all():
+            return [
+                f"A box must lie in its image, {width} x {height}. {wrong_rows(right, rows)} Boxes "
+                "are scaled as their images are."
+            ]
+    return []
+
+
+def _is_one_image(boxes, labels):
+    if hasattr(boxes, "shape"):
+        return len(boxes.shape) == 2
+    return not len(labels) or np.ndim(labels[0]) == 0
 
 
 def _pack_image(boxes, labels, max_boxes, source, image_size, keep_largest, index=0):
@@ -143,7 +165,7 @@ def _pack_tensors(boxes, labels, max_boxes, source, image_size, keep_largest):
     import tensorflow as tf
 
     if isinstance(boxes, tf.RaggedTensor):
-        boxes = boxes.to_tensor(0.0)
+        boxes = tf.cast(boxes, "float32").to_tensor(0.0)
         labels = tf.cast(labels, "float32").to_tensor(float(NOTHING))
     boxes, labels = tf.cast(boxes, "float32"), tf.cast(labels, "float32")
     boxes = tf.stack(_corners(boxes, source, image_size), axis=-1)
@@ -158,6 +180,14 @@ def _pack_tensors(boxes, labels, max_boxes, source, image_size, keep_largest):
         with tf.control_dependencies([check]):
             rank = tf.identity(rank)
     order = tf.argsort(rank, direction="DESCENDING", stable=True)[..., :max_boxes]
+    # Boxes in the order that they came in, then what holds none.
+    real_ones = tf.gather(real, order, axis=-1, batch_dims=len(order.shape) - 1)
+    order = tf.gather(
+        order,
+        tf.argsort(tf.where(real_ones, order, order + tf.shape(real)[-1])),
+        axis=-1,
+        batch_dims=len(order.shape) - 1,
+    )
     packed = tf.concat([boxes, labels[..., None]], axis=-1)
     nothing = tf.constant([0.0, 0, 0, 0, NOTHING])
     packed = tf.where(real[..., None], packed, nothing)

@@ -36,7 +36,11 @@ def draw_boxes(image, found=None, truth=None, *, names=None, score=0.0, path=Non
     lines = [(x[:4], int(x[4]), None) for x in rows]
     if found is not None:
         every = zip(found["boxes"], found["classes"], found["scores"])
-        lines += [(box, int(kind), value) for box, kind, value in every if value >= score]
+        lines += [
+            (box, int(kind), value)
+            for box, kind, value in every
+            if value >= score and kind != NOTHING
+        ]
     palette = colors(2 + max((kind for _, kind, _ in lines), default=0)) / 255
     for (left, top, right, bottom), kind, value in lines:
         style = {"linestyle": "--", "alpha": 0.8} if value is None else {}

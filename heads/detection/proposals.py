@@ -4,9 +4,10 @@ from keras import layers, ops
 
 from blocks.base import PlainArguments, check_positive, register
 from heads.detection.anchors import AnchorCode
-from heads.detection.decode import lengthened, take
+from heads.detection.decode import NOTHING, lengthened, take
 from heads.detection.suppress import suppress
 
+FAR = 1e6  # pixels: no box of a network that works
 CANDIDATES = 4  # boxes that suppression looks at, for each that is proposed
 
 
@@ -43,8 +44,10 @@ class Proposals(PlainArguments, layers.Layer):
         best, places = ops.top_k(logits, min(most, logits.shape[1] or most))
         boxes, anchors = (take(branch[key], places) for key in ("boxes", "points"))
         boxes = AnchorCode(1).corners(boxes, anchors)
-        places, _ = suppress(boxes, ops.sigmoid(best), self.count, self.iou)
+        scores = ops.where(best > NOTHING, ops.sigmoid(best), -1.0)
+        places, _ = suppress(boxes, scores, self.count, self.iou)
         boxes = take(boxes, places)
+        boxes = ops.where(ops.abs(boxes) < FAR, boxes, 0.0)  # NaN, too, which no map can be read at
         low, high = boxes[..., :2], boxes[..., 2:]
         return {
             "boxes": boxes,

@@ -7,7 +7,7 @@ from keras import initializers, layers, ops
 from blocks.base import Block, check_positive, register
 from blocks.pyramid import maps_of
 from heads.detection.anchors import AnchorCode, Anchors, anchor_shapes
-from heads.detection.base import BoxHead, check_levels, make_neck
+from heads.detection.base import BoxHead, check_depth, check_levels, make_neck
 from heads.detection.branches import PRIOR, Branch
 from heads.detection.proposals import Proposals
 from heads.detection.rcnn_loss import RCNNLoss
@@ -127,9 +127,11 @@ class RCNNHead(BoxHead):
         super().__init__(**kwargs)
         check_positive(num_classes=num_classes, filters=filters)
         check_levels(levels, neck)
+        check_depth(depth)
         shapes = anchor_shapes(anchor_size, octaves, ratios)
         strides = [2 ** int(x[1:]) for x in levels]
-        self.levels, self.code, self.decoded = list(levels), AnchorCode(num_classes), {"bins": 0}
+        self.levels, self.code = list(levels), AnchorCode(num_classes)
+        self.decoded = {"bins": 0, "proposals": proposals}
         self.loss_options = {"proposals": proposals, "class_loss": class_loss, "iou": matching}
         self.loss_options |= {"proposal_iou": proposal_matching}
         self.loss()  # wrong options are told now

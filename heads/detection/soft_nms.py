@@ -3,6 +3,7 @@
 import numpy as np
 
 from blocks.base import check_above_zero, check_positive
+from heads.detection.agreement import overlaps_of
 
 
 def soft_nms(found, *, sigma=0.5, score=0.001, max_detections=100):
@@ -35,9 +36,15 @@ def soft_nms(found, *, sigma=0.5, score=0.001, max_detections=100):
     check_above_zero(sigma=sigma)
     check_positive(max_detections=max_detections)
     rows = {key: np.asarray(found[key]) for key in ("boxes", "scores", "classes")}
+    if rows["boxes"].ndim != 2:
+        raise ValueError(
+            "`found` is of one image, boxes (boxes, 4). "
+            f"Received: boxes of shape {rows['boxes'].shape}."
+        )
     left = (rows["classes"] >= 0) & (rows["scores"] >= score)
     rows = {key: x[left] for key, x in rows.items()}
-    boxes, scores = rows["boxes"].reshape(-1, 4).astype("float64"), rows["scores"].astype("float64")
+    boxes, scores = rows["boxes"].astype("float64"), rows["scores"].astype("float64")
+    lower = np.exp(-(overlaps_of(boxes, boxes) ** 2) / sigma)
     kept, weights = [], np.ones(len(scores))
     while len(kept) < min(max_detections, len(scores)):
         now = scores * weights
@@ -48,15 +55,6 @@ def soft_nms(found, *, sigma=0.5, score=0.001, max_detections=100):
         kept.append(best)
         alike = rows["classes"] == rows["classes"][best]
         alike[kept] = False
-        weights = np.where(
-            alike, weights * np.exp(-(_iou(boxes[best], boxes) ** 2) / sigma), weights
-        )
+        weights = np.where(alike, weights * lower[best], weights)
     found = {key: x[kept] for key, x in rows.items()}
     return {**found, "scores": (scores * weights)[kept].astype("float32")}
-
-
-def _iou(box, boxes):
-    shared = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    shared = shared.clip(0).prod(-1)
-    areas = [(x[..., 2:] - x[..., :2]).clip(0).prod(-1) for x in (box, boxes)]
-    return shared / np.maximum(areas[0] + areas[1] - shared, 1e-7)

@@ -3,7 +3,7 @@
 from blocks.base import check_positive, register
 from blocks.pyramid import maps_of
 from heads.detection.anchors import AnchorCode, Anchors, anchor_shapes
-from heads.detection.base import BoxHead, check_levels, make_neck
+from heads.detection.base import BoxHead, check_depth, check_levels, make_neck
 from heads.detection.branches import Branch
 from heads.detection.ssd_loss import SSDLoss
 
@@ -67,6 +67,7 @@ class SSDHead(BoxHead):
         super().__init__(**kwargs)
         check_positive(num_classes=num_classes, filters=filters)
         check_levels(levels, neck)
+        check_depth(depth)
         self.shapes = anchor_shapes(anchor_size, octaves, ratios)
         self.levels, self.code, self.decoded = list(levels), AnchorCode(num_classes), {"bins": 0}
         self.loss_options = {"class_loss": class_loss, "iou": matching}

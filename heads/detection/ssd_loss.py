@@ -6,7 +6,7 @@ from keras import ops
 
 from blocks.base import check_above_zero, check_positive, register
 from heads.detection.anchors import AnchorCode
-from heads.detection.loss import cross_entropy, valid_rows
+from heads.detection.loss import cross_entropy, divided, valid_rows
 from heads.detection.overlap import overlap
 
 CLASS_LOSSES = ("focal", "hard_negatives")
@@ -18,8 +18,8 @@ class SSDLoss(keras.Loss):
     """Classes of all anchors, and boxes of those that have one.
 
     An anchor has the box that it overlaps most, by `iou` at least; and if `forced`, every box has
-    the anchor that overlaps it most. All is divided by the number of the batch's anchors that have
-    a box.
+    the anchor that overlaps it most, unless another box overlaps that one more. All is divided by
+    the number of the batch's anchors that have a box, at least 1.
 
     Shape: targets `(batch, max_boxes, 5)`, as `heads.pack_boxes` makes them; the raw output of a
     `SSDHead`.
@@ -91,7 +91,7 @@ class SSDLoss(keras.Loss):
         smooth = ops.where(away < 1, 0.5 * ops.square(away), away - 0.5)
         losses = self.box_weight * has_box * ops.sum(smooth, axis=-1)
         losses = losses + self.of_classes(targets, logits, has_box)
-        return ops.sum(losses, axis=-1) / ops.maximum(ops.mean(ops.sum(has_box, axis=-1)), 1e-2)
+        return divided(ops.sum(losses, axis=-1), has_box)
 
     def of_classes(self, targets, logits, has_box):
         """Return the loss of the classes of every anchor."""
@@ -139,7 +139,7 @@ def match(boxes, real, anchors, least, forced=True):
     iou = ops.where(real[:, :, None], iou, -1.0)
     order = ops.arange(ops.shape(iou)[2], dtype="int32")[None, None]
     best = ops.cast(ops.argmax(iou, axis=2), "int32")[:, :, None]
-    is_best = (order == best) & real[:, :, None] & forced
+    is_best = (order == best) & (iou > 0) & forced
     rank = ops.where(is_best, 2.0 + iou, ops.where(iou >= least, iou, -1.0))
     number = ops.arange(ops.shape(iou)[1], dtype="int32")[None, :, None]
     owner = ops.cast(ops.argmax(rank, axis=1), "int32")[:, None]

@@ -34,7 +34,7 @@ def _by_operation(boxes, scores, most, iou):
         scores=scores[0],
         max_output_size=most,
         iou_threshold=iou,
-        score_threshold=0.0,
+        score_threshold=-1e-9,  # 0 is a score
         pad_to_max_output_size=True,
     )
     places = tf.where(tf.range(most) < count, places, 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from blocks.base import check_positive
+from heads import pixels
 from heads.segmentation.masks import MaskTargets
 from heads.segmentation.palette import as_palette, ids_of_colors
 from heads.segmentation.segment import nearest
@@ -135,13 +136,7 @@ class SegmentationFiles:
         return self[int(index)]
 
     def _image(self, path):
-        from PIL import Image
-
-        with Image.open(path) as file:
-            image = file.convert("RGB")
-        if self.size:
-            image = image.resize(self.size[::-1], Image.Resampling.BILINEAR)
-        return np.asarray(image)
+        return pixels.read(path, self.size)
 
     def _mask(self, paths):
         from PIL import Image
@@ -185,8 +180,7 @@ class SegmentationFiles:
             place = f" of class {masks.index(None) + 1}" if self.several else ""
             return f"{image}: Each image must have a mask. Received: none{place}."
         try:
-            with Image.open(image) as file:
-                sides = file.size
+            sides = pixels.sides(image)[::-1]
             for mask in masks:
                 with Image.open(mask) as file:
                     if file.size != sides:

@@ -1,12 +1,11 @@
 """Class maps of images of any size."""
 
-import os
-
 import keras
 import numpy as np
 from keras import ops
 
 from blocks.base import check_positive
+from heads import pixels
 from heads.base import Head
 from heads.deployment import deploy
 from heads.graph import functional_graph
@@ -47,7 +46,7 @@ def segment(model, images, *, size=None, tile=False, overlap=0.25, batch_size=8)
     if not isinstance(overlap, (int, float)) or not 0 <= overlap < 1:
         raise ValueError(f"`overlap` must lie in [0, 1). Received: overlap={overlap!r}.")
     predict, own = _predictor(model)
-    size = _checked_size(size, own, tile)
+    size = checked_size(size, own, tile)
     is_list = isinstance(images, (list, tuple))
     ranks = {rank(x) for x in images} if is_list else {rank(images)}
     if ranks not in ([{3}] if is_list else [{3}, {4}]):
@@ -109,7 +108,7 @@ def _classes(answers):
     return ops.convert_to_numpy(classes)
 
 
-def _checked_size(size, own, tile):
+def checked_size(size, own, tile):
     """Return the sides a model is given, `None` where they are the image's."""
     if size is not None:
         if not isinstance(size, (list, tuple)) or len(size) != 2:
@@ -154,17 +153,12 @@ def _tiled(predict, images, size, overlap, batch_size):
 
 def rank(image):
     """Return the number of an array's axes; a file holds an image."""
-    return 3 if isinstance(image, (str, os.PathLike)) else len(np.shape(image))
+    return 3 if pixels.is_path(image) else len(np.shape(image))
 
 
 def opened(image):
     """Return an image, read if it is the path of a file."""
-    if not isinstance(image, (str, os.PathLike)):
-        return image
-    from PIL import Image
-
-    with Image.open(image) as file:
-        return np.asarray(file.convert("RGB"))
+    return pixels.read(image) if pixels.is_path(image) else image
 
 
 def spans(side, tile, overlap):

@@ -1,0 +1,51 @@
+"""Images in files."""
+
+import os
+
+import numpy as np
+
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # of 8 bits a channel
+
+
+def is_path(image):
+    """Return whether an image is given by the path of its file."""
+    return isinstance(image, (str, os.PathLike))
+
+
+def read(path, size=None):
+    """Return the image of a file, upright, uint8 `(height, width, 3)`, resized if asked."""
+    from PIL import Image
+
+    with Image.open(path) as file:
+        check_mode(file, path)
+        image = upright(file).convert("RGB")
+    return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR) if size else image)
+
+
+def sides(path):
+    """Return height and width of the image of a file, upright."""
+    from PIL import Image
+
+    with Image.open(path) as file:
+        check_mode(file, path)
+        turned = file.getexif().get(ORIENTATION, 1) >= 5
+        return file.size if turned else file.size[::-1]
+
+
+ORIENTATION = 0x0112  # of EXIF; from 5 on height and width change places
+
+
+def upright(image):
+    """Return an image as cameras mean it to be seen."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image)
+
+
+def check_mode(image, path):
+    """Raise where channels have more than 8 bits, which would be cut off at 255."""
+    if image.mode not in MODES:
+        raise ValueError(
+            f"{path}: Images have 8 bits a channel. Received: mode {image.mode!r}. Scale its "
+            "values to 0 to 255 first."
+        )
