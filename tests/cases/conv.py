@@ -87,7 +87,7 @@ CASES = [
     ),
     Case(
         blocks.DepthwiseSeparableConv,
-        {"filters": 4, "rank": 3, "dilation_rate": 2, "norm": "layer", "activation": "silu"},
+        {"filters": 4, "rank": 3, "dilation_rate": 2, "activation": "silu"},
         (2, 5, 4, 6, 3),
         (2, 5, 4, 6, 4),
     ),

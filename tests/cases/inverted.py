@@ -132,7 +132,7 @@ CASES = [
         {
             "rank": 1,
             "response_norm": True,
-            "layer_scale": 0.0,
+            "layer_scale": 0.1,
             "expansion": 2,
             "norm": "batch",
             "activation": "relu",
