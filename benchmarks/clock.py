@@ -1,23 +1,27 @@
-"""How long the epochs of a training take."""
+"""Trainings that are kept: each epoch is timed and said, and one that was stopped goes on."""
 
 import json
+import sys
 import time
 
 import keras
 
 
 class Clock(keras.callbacks.Callback):
-    """Keep an epoch's logs with the time that its batches took, a line of JSON each.
+    """Keep an epoch's logs with the time that its batches took, and say how far the training is.
 
     Args:
-        path: File that the lines are added to.
+        path: File that the logs are added to, a line of JSON each.
+        epochs: Number of all epochs.
+        batches: The batches, told the number of each epoch before it begins.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, epochs, batches):
         super().__init__()
-        self.path = path
+        self.path, self.epochs, self.batches = path, epochs, batches
 
     def on_epoch_begin(self, epoch, logs=None):
+        self.batches.draw(epoch)
         self.began = self.now = time.perf_counter(), time.process_time()
 
     def on_train_batch_end(self, batch, logs=None):
@@ -28,6 +32,10 @@ class Clock(keras.callbacks.Callback):
         facts = {"epoch": epoch, "seconds": wall, "processor_seconds": busy, **logs}
         with self.path.open("a") as file:
             file.write(json.dumps(facts) + "\n")
+        left = (self.epochs - epoch - 1) * (time.perf_counter() - self.began[0]) / 60
+        scores = ", ".join(f"{k} {x:.4f}" for k, x in logs.items() if x is not None)
+        said = f"{self.path.parent.name}: epoch {epoch + 1} of {self.epochs}, {scores}"
+        print(f"{said}, {left:.0f} minutes left", file=sys.stderr, flush=True)
 
 
 def minutes(path):
@@ -36,3 +44,43 @@ def minutes(path):
     rows = {row["epoch"]: row for row in rows}.values()  # of one that came twice the last
     names = {"wall_minutes": "seconds", "processor_minutes": "processor_seconds"}
     return {key: round(sum(x[name] for x in rows) / 60, 1) for key, name in names.items()}
+
+
+def last(path):
+    """Return the last loss of a training, and the last of each score of validation."""
+    found = {}
+    for row in map(json.loads, path.read_text().splitlines()):
+        found |= {k: x for k, x in row.items() if k == "loss" or k.startswith("val_")}
+    return found
+
+
+def trained(model, batches, folder, *, epochs, callbacks=(), **fit):
+    """Train a compiled model with averaged weights, or go on, or read what was trained.
+
+    Args:
+        model: A compiled model, its optimizer with `use_ema`.
+        batches: A `PyDataset` with `batch` and `draw(epoch)`.
+        folder: Where state, log and model are kept.
+        epochs: Number of all epochs.
+        callbacks: Callbacks that see the averaged weights at the end of an epoch.
+        **fit: Given to `fit`.
+
+    Returns:
+        The model, with its averaged weights, and a dict of what its training took and reached.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    done, facts, log = folder / "model.keras", folder / "facts.json", folder / "log.jsonl"
+    if done.exists() and facts.exists():
+        return keras.saving.load_model(done, compile=False), json.loads(facts.read_text())
+    callbacks = [
+        # first, so that it keeps the weights and not their averages
+        keras.callbacks.BackupAndRestore(folder / "backup", delete_checkpoint=False),
+        keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+        *callbacks,
+        Clock(log, epochs, batches),
+    ]
+    model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks, **fit)
+    found = {"epochs": epochs, "batch": batches.batch, **minutes(log), **last(log)}
+    model.save(done, include_optimizer=False)
+    facts.write_text(json.dumps(found))
+    return model, found

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import heads
+from benchmarks.clock import trained
 from benchmarks.detection import __main__ as detection
 from benchmarks.detection import data as cells
 from benchmarks.detection import networks, training
@@ -39,9 +40,10 @@ def test_boxes_follow_their_pixels_and_epochs_their_number():
             inside = np.argwhere(image > 150)
             assert [*inside.min(0), *(inside.max(0) + 1)] == [top, left, bottom, right]
             assert kind == 1
-    batches.on_epoch_end()
-    second, again = batches[0], cells.Batches(images, targets, 4, mosaic=0.0, seed=1, epoch=1)[0]
-    np.testing.assert_array_equal(second[0], again[0])
+    batches.draw(1)
+    second = batches[0]
+    batches.draw(0)
+    np.testing.assert_array_equal(first[0][0], batches[0][0])
     assert not np.array_equal(first[0][0], second[0])
 
 
@@ -103,6 +105,55 @@ def test_the_network_alone_is_what_boxes_are_decoded_from():
     (branch,) = head.code.split(raw)
     for key, value in parts.items():
         np.testing.assert_allclose(value, branch[key], atol=1e-5)
+
+
+class Dots(keras.utils.PyDataset):
+    """Numbers drawn anew by each epoch, in batches."""
+
+    batch = 4
+
+    def draw(self, epoch):
+        self.x = np.random.default_rng(epoch).normal(size=(2, 4, 3)).astype("float32")
+
+    def __init__(self):
+        super().__init__()
+        self.draw(0)
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, i):
+        return self.x[i], self.x[i].sum(-1, keepdims=True)
+
+
+class Stop(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations == 3:
+            raise KeyboardInterrupt
+
+
+def test_a_stopped_training_ends_as_if_it_had_not_been(tmp_path, capsys):
+    def line(folder, *callbacks):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        optimizer = keras.optimizers.AdamW(0.1, use_ema=True, ema_momentum=0.5)
+        model.compile(optimizer, loss="mse")
+        return trained(model, Dots(), folder, epochs=3, callbacks=callbacks)
+
+    whole, facts = line(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        line(tmp_path / "parts", Stop())
+    parts, again = line(tmp_path / "parts")
+    np.testing.assert_allclose(whole.get_weights()[0], parts.get_weights()[0], rtol=1e-5)
+    assert again["epochs"] == 3 and again["loss"] == pytest.approx(facts["loss"], rel=1e-5)
+    average = whole.optimizer._model_variables_moving_average[0]
+    np.testing.assert_allclose(whole.get_weights()[0], average)
+    assert "parts: epoch 3 of 3, loss" in capsys.readouterr().err
+    (tmp_path / "parts" / "model.keras").unlink()  # killed before the model was written
+    late, _ = line(tmp_path / "parts")
+    np.testing.assert_allclose(whole.get_weights()[0], late.get_weights()[0], rtol=1e-5)
+    read, _ = line(tmp_path / "parts", Stop())
+    np.testing.assert_allclose(whole.get_weights()[0], read.get_weights()[0], rtol=1e-5)
 
 
 @slow

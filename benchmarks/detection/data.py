@@ -25,26 +25,23 @@ def read():
 class Batches(keras.utils.PyDataset):
     """Shuffled batches: mosaics, mirrored, of changed brightness and contrast.
 
-    Each epoch's chances come of its number, so that a training that was stopped goes on alike.
+    The chances of an epoch come of its number, which `draw` is told, so that a training that was
+    stopped goes on alike.
     """
 
-    def __init__(self, images, targets, batch, *, mosaic=0.5, seed=0, epoch=0):
+    def __init__(self, images, targets, batch, *, mosaic=0.5, seed=0):
         super().__init__()
         self.images, self.targets, self.batch = images, targets, batch
-        self.mosaic, self.seed, self.epoch = mosaic, seed, epoch
-        self.draw()
+        self.mosaic, self.seed = mosaic, seed
+        self.draw(0)
 
-    def draw(self):
-        self.rng = np.random.default_rng([self.seed, self.epoch])
+    def draw(self, epoch):
+        self.rng = np.random.default_rng([self.seed, epoch])
         self.order = self.rng.permutation(len(self.images))
         self.four = Mosaic(self.mosaic, seed=int(self.rng.integers(2**31)))
 
     def __len__(self):
         return len(self.images) // self.batch
-
-    def on_epoch_end(self):
-        self.epoch += 1
-        self.draw()
 
     def __getitem__(self, i):
         places = self.order[i * self.batch : (i + 1) * self.batch]

@@ -32,7 +32,8 @@ def membranes(fold):
 class Batches(keras.utils.PyDataset):
     """Shuffled batches: parts of images, mirrored, of changed brightness and contrast.
 
-    Each epoch's chances come of its number, so that a training that was stopped goes on alike.
+    The chances of an epoch come of its number, which `draw` is told, so that a training that was
+    stopped goes on alike.
 
     Args:
         images, masks: What is drawn from.
@@ -42,23 +43,19 @@ class Batches(keras.utils.PyDataset):
         repeats: How often an epoch sees an image.
     """
 
-    def __init__(self, images, masks, batch, crop, *, turns=False, repeats=1, seed=0, epoch=0):
+    def __init__(self, images, masks, batch, crop, *, turns=False, repeats=1, seed=0):
         super().__init__()
         self.images, self.masks, self.batch, self.crop = images, masks, batch, crop
-        self.turns, self.repeats, self.seed, self.epoch = turns, repeats, seed, epoch
-        self.draw()
+        self.turns, self.repeats, self.seed = turns, repeats, seed
+        self.draw(0)
 
-    def draw(self):
-        self.rng = np.random.default_rng([self.seed, self.epoch])
+    def draw(self, epoch):
+        self.rng = np.random.default_rng([self.seed, epoch])
         places = np.tile(np.arange(len(self.images)), self.repeats)
         self.order = self.rng.permutation(places)
 
     def __len__(self):
         return len(self.order) // self.batch
-
-    def on_epoch_end(self):
-        self.epoch += 1
-        self.draw()
 
     def __getitem__(self, i):
         places = self.order[i * self.batch : (i + 1) * self.batch]
