@@ -88,6 +88,7 @@ def test_an_operation_outside_any_layer_has_no_layer(tmp_path):
     ("layer", "shape", "dtype", "op"),
     [
         (layers.MaxPooling3D(name="it"), (4, 4, 4, 2), "float32", "MaxPool3D"),
+        (layers.AveragePooling3D(2, name="it"), (4, 4, 4, 2), "float32", "AvgPool3D"),
         (layers.Hashing(5, name="it"), (4,), "int64", "AsString"),
         (layers.CategoryEncoding(5, name="it"), (4,), "int32", "DenseBincount"),
         (
