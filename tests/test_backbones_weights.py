@@ -81,7 +81,9 @@ def test_preprocessing_comes_with_published_weights_unless_refused(published):
 
 
 @pytest.mark.parametrize("preprocessing", some_slow([True, False], False))
-@pytest.mark.parametrize("form", ["backbone", "with head", "nested"])
+@pytest.mark.parametrize(
+    "form", some_slow(["backbone", "with head", "nested"], "backbone", "nested")
+)
 def test_a_saved_model_gives_its_weights(form, preprocessing, tmp_path):
     model = backbone = mobilenet_v2(SHAPE, 0.35, include_preprocessing=preprocessing)
     if form == "with head":
@@ -103,7 +105,7 @@ def test_saved_weights_of_a_backbone(tmp_path):
     )
 
 
-@pytest.mark.parametrize("kind", [".keras", ".weights.h5", ".h5"])
+@pytest.mark.parametrize("kind", some_slow([".keras", ".weights.h5", ".h5"], ".weights.h5"))
 @pytest.mark.parametrize(
     "make",
     [
@@ -124,7 +126,9 @@ def test_a_file_of_another_network_is_refused(make, kind, published, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [".keras", ".weights.h5"])
-@pytest.mark.parametrize("form", some_slow(["backbone", "with head", "nested"], "nested"))
+@pytest.mark.parametrize(
+    "form", some_slow(["backbone", "with head", "nested"], "backbone", "nested")
+)
 def test_a_shallower_network_does_not_read_a_deeper_ones_file(form, kind, tmp_path):
     model = deep = resnet(SHAPE, 34)
     if form == "with head":
@@ -146,7 +150,7 @@ def test_broken_files_are_refused(kind, content, tmp_path):
         mobilenet_v2(SHAPE, 0.35, weights=tmp_path / f"broken{kind}")
 
 
-@pytest.mark.parametrize("kind", [".keras", ".weights.h5", ".h5"])
+@pytest.mark.parametrize("kind", some_slow([".keras", ".weights.h5", ".h5"], ".h5"))
 def test_files_cut_off_are_refused(kind, published, tmp_path):
     path = published[1]
     if kind != ".h5":

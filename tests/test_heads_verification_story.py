@@ -6,10 +6,12 @@ import pytest
 
 import blocks
 import heads
+from tests.slow import slow
 
 datasets = pytest.importorskip("sklearn.datasets", reason="needs scikit-learn")
 
 
+@slow
 def test_digits_that_were_never_trained_on_are_told_apart():
     keras.utils.set_random_seed(0)
     digits = datasets.load_digits()

@@ -162,7 +162,7 @@ def test_a_dead_layer_and_a_spike_are_named():
 
 def test_what_is_no_number_is_named_and_kept_out_of_the_mean():
     x, y = linear_data()
-    x[5] = np.nan
+    y[5] = np.nan
     model = dense(4, 1)
     model.compile(keras.optimizers.SGD(0.0), loss="mse")
     (message,) = warned(model, x, y)
