@@ -7,20 +7,19 @@ from keras import ops
 
 from heads.detection.overlap import overlap
 
-OVERLAP = 0.5
 
-
-def agreement(expected, actual):
+def agreement(expected, actual, closeness=0.5):
     """Return the share of boxes that have a counterpart in the other answer, from 0 to 1.
 
-    A counterpart is of the same class and overlaps by at least a half, each of one box alone. A box
-    counts as much as its score: those at the threshold, which come and go with rounding, count
-    little beside sure ones.
+    A counterpart is of the same class, overlaps enough and has nearly the score, each of one box
+    alone. A box counts as much as its score: those at the threshold, which come and go with
+    rounding, count little beside sure ones.
 
     Args:
         expected: A dict of arrays `"boxes"`, `"scores"` and `"classes"`, as a deployed
             `DetectionHead` answers.
         actual: Another, of the same images.
+        closeness: The least overlap of counterparts; their scores differ by at most 1 less it.
 
     >>> answer = {"boxes": np.array([[[0, 0, 9, 9], [0, 0, 0, 0]]])}
     >>> answer |= {"scores": np.array([[0.9, 0.0]]), "classes": np.array([[3, -1]])}
@@ -33,8 +32,9 @@ def agreement(expected, actual):
         whole += ours["scores"].sum() + theirs["scores"].sum()
         overlaps = overlaps_of(ours["boxes"], theirs["boxes"])
         overlaps *= ours["classes"][:, None] == theirs["classes"]
+        overlaps *= abs(ours["scores"][:, None] - theirs["scores"]) <= 1 - closeness
         for j in np.argsort(-ours["scores"]):
-            if overlaps.shape[1] and overlaps[j].max() >= OVERLAP:
+            if overlaps.shape[1] and overlaps[j].max() >= closeness:
                 best = int(overlaps[j].argmax())
                 matched += ours["scores"][j] + theirs["scores"][best]
                 overlaps[:, best] = 0

@@ -90,9 +90,9 @@ class BoxDecoder(PlainArguments, layers.Layer):
         classes = take(classes[..., None], places)[..., 0]
         return self.padded(take(boxes, places), scores, classes)
 
-    def agreement(self, expected, actual):
+    def agreement(self, expected, actual, closeness):
         """Return how far two answers say the same: what a file of 8 bits is judged by."""
-        return agreement(expected, actual)
+        return agreement(expected, actual, closeness)
 
     def padded(self, boxes, scores, classes):
         """Return the answer, with rows where there is no box."""
