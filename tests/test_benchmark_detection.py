@@ -51,13 +51,30 @@ def test_masks_follow_their_pixels():
     rng = np.random.default_rng(0)
     masks = rng.integers(0, 2, (6, 24, 32)).astype("uint8")
     images = np.where(masks, 200, 50).astype("uint8")[..., None]
-    batches = maps.Batches(images, masks, 3, (16, 16), turns=True, repeats=2)
+    batches = maps.Batches(images, masks, 3, (16, 16), (1.0, 1.0), turns=True, repeats=2)
     assert len(batches) == 4
     for i in range(len(batches)):
         x, y = batches[i]
         assert x.shape == (3, 16, 16, 1) and y.shape == (3, 16, 16)
         for image, mask in zip(x[..., 0], y):
             assert image[mask == 1].min() > image[mask == 0].max()
+
+
+def test_parts_are_resized_with_their_masks():
+    rows = np.arange(12)
+    image = np.tile(rows[:, None, None], (1, 12, 1)).astype("float32")
+    mask = np.tile(rows[:, None], (1, 12))
+    x, y = maps.resized(image, mask, 0, 24)
+    assert x.shape == (24, 12, 1) and y.shape == (24, 12) and y.dtype == mask.dtype
+    np.testing.assert_allclose(x[1:-1, 0, 0], np.arange(0.25, 11, 0.5))
+    assert np.abs(x[..., 0] - y).max() <= 0.5
+    again = maps.resized(x, y, 0, 12)[1]
+    np.testing.assert_array_equal(again, mask)
+    batches = maps.Batches(image[None], mask[None], 1, (12, 12), (0.5, 1.0))
+    for epoch in range(5):
+        batches.draw(epoch)
+        (image,), (ids,) = batches[0]
+        assert image.shape == (12, 12, 1) and ids.shape == (12, 12) and len(np.unique(ids)) >= 6
 
 
 def test_folds_are_contiguous_and_of_the_smaller_class(monkeypatch):

@@ -34,8 +34,7 @@ def street(name, splits, names, args):
     keras.utils.set_random_seed(args.seed)
     images, masks = splits["train"]
     model = networks.streets(name, images.shape[1:], len(names), VOID)
-    crop = (128, 160)
-    batches = Batches(images, masks, args.batch, crop, seed=args.seed)
+    batches = Batches(images, masks, args.batch, masks.shape[1:], (0.5, 1.0), seed=args.seed)
     model, facts = train(
         model, batches, folder, epochs=args.epochs, peak=args.peak, valid=splits["valid"]
     )
@@ -72,7 +71,7 @@ def membrane(name, args):
         keras.utils.set_random_seed(args.seed)
         model = networks.membranes(name)
         options = {"turns": True, "repeats": 4, "seed": args.seed}
-        batches = Batches(*splits["train"], 8, (128, 128), **options)
+        batches = Batches(*splits["train"], 8, (128, 128), (0.8, 1.25), **options)
         model, facts = train(model, batches, folder, epochs=args.isbi_epochs, peak=args.peak)
         images, masks = splits["test"]
         images, shape = images.astype("float32"), (256, 256, 1)

@@ -38,15 +38,17 @@ class Batches(keras.utils.PyDataset):
     Args:
         images, masks: What is drawn from.
         batch: Number of images at a time.
-        crop: `(height, width)` of the parts.
+        size: `(height, width)` of what is given.
+        zoom: Least and most sides of what is cut out and resized, as shares of `size`.
         turns: Whether quarter turns and vertical mirrors change nothing.
         repeats: How often an epoch sees an image.
     """
 
-    def __init__(self, images, masks, batch, crop, *, turns=False, repeats=1, seed=0):
+    def __init__(self, images, masks, batch, size, zoom, *, turns=False, repeats=1, seed=0):
         super().__init__()
-        self.images, self.masks, self.batch, self.crop = images, masks, batch, crop
-        self.turns, self.repeats, self.seed = turns, repeats, seed
+        self.images, self.masks, self.batch = images, masks, batch
+        self.size, self.zoom, self.turns = size, zoom, turns
+        self.repeats, self.seed = repeats, seed
         self.draw(0)
 
     def draw(self, epoch):
@@ -63,11 +65,13 @@ class Batches(keras.utils.PyDataset):
         return tuple(np.stack(x) for x in zip(*pairs))
 
     def one(self, image, mask):
-        top, left = (
-            self.rng.integers(0, whole - part + 1) for whole, part in zip(mask.shape, self.crop)
-        )
-        window = slice(top, top + self.crop[0]), slice(left, left + self.crop[1])
+        scale = self.rng.uniform(*self.zoom)
+        sides = [min(round(scale * x), whole) for x, whole in zip(self.size, mask.shape)]
+        top, left = (self.rng.integers(0, x - y + 1) for x, y in zip(mask.shape, sides))
+        window = slice(top, top + sides[0]), slice(left, left + sides[1])
         image, mask = image[window].astype("float32"), mask[window].astype("int32")
+        for axis, side in enumerate(self.size):
+            image, mask = resized(image, mask, axis, side)
         if self.turns:
             turns = int(self.rng.integers(4))
             image, mask = np.rot90(image, turns), np.rot90(mask, turns)
@@ -75,3 +79,16 @@ class Batches(keras.utils.PyDataset):
             image, mask = image[:, ::-1], mask[:, ::-1]
         scale, shift = 1 + self.rng.uniform(-0.2, 0.2), self.rng.uniform(-20, 20)
         return np.clip((image - 128) * scale + 128 + shift, 0, 255), mask
+
+
+def resized(image, mask, axis, side):
+    """Return an image and its mask with another length of one axis, by linear interpolation."""
+    old = mask.shape[axis]
+    if old == side:
+        return image, mask
+    places = np.clip((np.arange(side) + 0.5) * old / side - 0.5, 0, old - 1)
+    low = np.minimum(places.astype(int), old - 2)
+    share = np.expand_dims(places - low, [x for x in range(image.ndim) if x != axis])
+    parts = [np.take(image, x, axis) for x in (low, low + 1)]
+    image = parts[0] * (1 - share) + parts[1] * share
+    return image.astype("float32"), np.take(mask, np.round(places).astype(int), axis)
