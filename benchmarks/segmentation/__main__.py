@@ -44,7 +44,8 @@ def street(name, splits, names, args):
     metric = heads.MaskIoU(len(names), ignore_label=VOID)
     samples = splits["train"][0][:128].astype("float32")
     for precision, bundle in files(answer, folder, samples).items():
-        confusion(metric, export.predict(bundle.path, images), masks)
+        (maps,) = export.predict(bundle.path, images).values()
+        confusion(metric, maps, masks)
         scores = {k: float(x) for k, x in zip(names, metric.per_class())}
         found[precision] = {"iou": float(metric.result()), "by_class": scores}
         found[precision] |= {"size": bundle.size, "ms": latency(bundle.path)}
@@ -79,7 +80,7 @@ def membrane(name, args):
         bundles = files(heads.deploy(model), folder, samples, shape)
         metric, row = heads.MaskDice(1), {"fold": fold, **facts}
         for precision, bundle in bundles.items():
-            maps = export.predict(bundle.path, images)
+            (maps,) = export.predict(bundle.path, images).values()
             row[precision] = float(confusion(metric, maps, masks).result())
             for kept, x in zip(seen[precision], (maps, masks)):
                 kept.extend(x)
