@@ -139,6 +139,14 @@ def test_a_teacher_is_learned_from_and_left_alone(whole, tmp_path):
     assert int(saved.optimizer.iterations) == EPOCHS * 4
 
 
+def test_logits_are_compared_as_probabilities():
+    (loss,) = training.taught(training.compiled(make(), 4), make()).distillation_losses
+    teacher, student = np.random.default_rng(0).normal(size=(2, 6, 10)).astype("float32") * 4
+    p, q = (np.exp(x / 4) / np.exp(x / 4).sum(-1, keepdims=True) for x in (teacher, student))
+    expected = 4**2 * (p * np.log(p / q)).sum(-1).mean()
+    assert float(loss.compute_loss(teacher, student)) == pytest.approx(expected, rel=1e-4)
+
+
 def test_choices_never_see_the_test_split(whole):
     assert whole.asked == {"train", "train_labels"}
     arrays = whole.arrays

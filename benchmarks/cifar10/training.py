@@ -41,7 +41,8 @@ def taught(model, teacher):
     distiller = keras.distillation.Distiller(
         teacher,
         model,
-        keras.distillation.LogitsDistillation(temperature=TEMPERATURE),
+        # As an object: of its name Keras makes a function, which reads logits as probabilities.
+        keras.distillation.LogitsDistillation(TEMPERATURE, keras.losses.KLDivergence()),
         student_loss_weight=LABELS_SHARE,
     )
     distiller.compile(model.optimizer, loss=heads.losses(model), jit_compile=jit())
