@@ -139,6 +139,16 @@ def test_a_teacher_is_learned_from_and_left_alone(whole, tmp_path):
     assert int(saved.optimizer.iterations) == EPOCHS * 4
 
 
+def test_grey_squares_have_their_side_where_they_lie_inside():
+    images = np.zeros((200, 32, 32, 3), "uint8")
+    cut = data.without(images, 8, np.random.default_rng(0))
+    assert cut.dtype == "uint8" and set(np.unique(cut)) == {0, data.GREY}
+    sides = [(x[..., 0].any(axis).sum()) for x in cut for axis in (0, 1)]
+    assert max(sides) == 8 and min(sides) >= 4 and np.mean(np.equal(sides, 8)) > 0.7
+    kept = data.Batches(images, np.arange(200), seed=0, epoch=0, batch=16)[0]
+    assert not kept[0].any()  # without `cut` there is none
+
+
 def test_logits_are_compared_as_probabilities():
     (loss,) = training.taught(training.compiled(make(), 4), make()).distillation_losses
     teacher, student = np.random.default_rng(0).normal(size=(2, 6, 10)).astype("float32") * 4

@@ -55,7 +55,8 @@ def main(args):
     from benchmarks.cifar10.training import train
 
     arrays = read()
-    folder = Path(args.folder, f"{args.network}-{args.epochs}-{args.seed}")
+    cut = f"-cut{args.cut}" if args.cut else ""
+    folder = Path(args.folder, f"{args.network}-{args.epochs}-{args.seed}{cut}")
     found = {"network": args.network, "backend": keras.backend.backend()}
     if args.model:
         model = keras.saving.load_model(args.model, compile=False)
@@ -69,6 +70,7 @@ def main(args):
             seed=args.seed,
             batch=args.batch,
             start=args.start,
+            cut=args.cut,
             teacher=args.teacher and keras.saving.load_model(args.teacher, compile=False),
         )
         seconds = sum(x["seconds"] for x in facts)
@@ -92,6 +94,7 @@ def parse(words=None):
     parser.add_argument("--hours", type=float, default=10.0, help="no epoch begins after them")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--cut", type=int, default=0, help="side of grey squares in the images")
     parser.add_argument("--calibration", type=int, default=256, help="images for int8's ranges")
     parser.add_argument("--folder", default="runs/cifar10", help="where states and files go")
     parser.add_argument("--start", help="state to begin with where the folder has none")

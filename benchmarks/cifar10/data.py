@@ -11,6 +11,7 @@ from export.files import aside
 VALIDATION = 5000
 SPLIT_SEED = 0
 BORDER = 4
+GREY = np.uint8(126)  # what the network sees as 0
 
 
 def read(cache="runs/cifar10.npz"):
@@ -40,13 +41,16 @@ def test_split(arrays):
 class Batches(keras.utils.PyDataset):
     """Shuffled batches of an epoch: crops out of a reflected border, half of them mirrored.
 
+    With `cut`, a square of that side is grey in every image, as far as it lies inside.
+
     Everything random follows from the seed, the epoch and the batch, so that an epoch is the same
     whenever it is trained. What is left over when the images are divided is not used.
     """
 
-    def __init__(self, images, labels, *, seed, epoch, batch=128):
+    def __init__(self, images, labels, *, seed, epoch, batch=128, cut=0):
         super().__init__()
         self.images, self.labels, self.key, self.batch = images, labels, (seed, epoch), batch
+        self.cut = cut
         self.order = np.random.default_rng(self.key).permutation(len(images))
 
     def __len__(self):
@@ -55,7 +59,8 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index):
         rows = self.order[index * self.batch : (index + 1) * self.batch]
         rng = np.random.default_rng((*self.key, index))
-        return crops(self.images[rows], rng), self.labels[rows]
+        images = crops(self.images[rows], rng)
+        return (without(images, self.cut, rng) if self.cut else images), self.labels[rows]
 
 
 def crops(images, rng):
@@ -68,3 +73,14 @@ def crops(images, rng):
     places = np.arange(side)
     rows, columns = top + places, left + np.where(mirrored, places[::-1], places)
     return padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def without(images, side, rng):
+    """Return images with a grey square each, whose middle is anywhere in the image."""
+    places = np.arange(images.shape[1])
+    inside = (
+        abs(places - rng.integers(0, len(places), (len(images), 1)) + 0.5) < side / 2
+        for _ in range(2)
+    )
+    rows, columns = inside
+    return np.where((rows[:, :, None] & columns[:, None])[..., None], GREY, images)

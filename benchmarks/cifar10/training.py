@@ -61,6 +61,7 @@ def train(
     batch=128,
     start=None,
     teacher=None,
+    cut=0,
 ):
     """Train for `epochs` in all, or until `hours` of this call have passed.
 
@@ -74,6 +75,7 @@ def train(
         batch: Images a step.
         start: A state to begin with where the folder has none.
         teacher: A trained model whose logits are learned beside the labels.
+        cut: Side of the grey squares in the images; 0 for none.
 
     Returns:
         The model, the epochs that it has seen, and a list of facts of each epoch.
@@ -92,7 +94,7 @@ def train(
         if time.monotonic() - begun > hours * 3600:
             break
         clock, busy = time.perf_counter(), time.process_time()
-        batches = Batches(*train_split, seed=seed, epoch=epoch, batch=batch)
+        batches = Batches(*train_split, seed=seed, epoch=epoch, batch=batch, cut=cut)
         history = learner.fit(batches, shuffle=False, verbose=0).history
         seconds = time.perf_counter() - clock
         facts = {"epoch": epoch, **{name: values[0] for name, values in history.items()}}
