@@ -1,7 +1,7 @@
 """Convolution, normalization, activation: the unit that networks are made of."""
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from blocks.base import (
     Block,
@@ -13,12 +13,10 @@ from blocks.base import (
     register,
 )
 from blocks.depthwise3d import DepthwiseConv3D
+from blocks.strided import has_broken_gradient, of_kept
 
 CONVS = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
 PADS = {1: layers.ZeroPadding1D, 2: layers.ZeroPadding2D, 3: layers.ZeroPadding3D}
-# The gradient of a strided 1x1 convolution of fewer channels writes where it must not, and brings
-# TensorFlow or torch down on processors with AVX-512 (uxlfoundation/oneDNN, issue 6035).
-ONEDNN_CHANNELS = 16
 DEPTHWISE = {1: layers.DepthwiseConv1D, 2: layers.DepthwiseConv2D, 3: DepthwiseConv3D}
 
 
@@ -87,19 +85,12 @@ class ConvNormAct(Block):
 
     def build(self, input_shape):
         check_groups(self.groups, input_channels=input_shape[-1])
-        steps, sides = self.conv.strides, self.conv.kernel_size
-        self.sparse = max(steps) > 1 and max(sides) == 1 and input_shape[-1] < ONEDNN_CHANNELS
+        self.sparse = has_broken_gradient(self.conv, input_shape[-1])
         super().build(input_shape)
 
     def call(self, x, training=False):
-        y = self.of_kept(x) if self.sparse and training else self.conv(x)
+        y = of_kept(self.conv, x) if self.sparse and training else self.conv(x)
         return self.act(self.norm(y))
-
-    def of_kept(self, x):
-        """Convolve the positions that a strided 1x1 convolution reads: the same numbers."""
-        steps = [slice(None, None, step) for step in self.conv.strides]
-        y = ops.conv(x[(slice(None), *steps)], self.conv.kernel, 1, "valid")
-        return y if self.conv.bias is None else y + self.conv.bias
 
 
 @register
