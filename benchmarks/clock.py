@@ -38,18 +38,22 @@ class Clock(keras.callbacks.Callback):
         print(f"{said}, {left:.0f} minutes left", file=sys.stderr, flush=True)
 
 
-def minutes(path):
+def facts_of(log):
+    """Return the facts of every epoch, of one that was trained twice the last."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return list({facts["epoch"]: facts for facts in lines}.values())
+
+
+def minutes(rows):
     """Return the minutes of all epochs, by the wall and of the processor."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    rows = {row["epoch"]: row for row in rows}.values()  # of one that came twice the last
     names = {"wall_minutes": "seconds", "processor_minutes": "processor_seconds"}
     return {key: round(sum(x[name] for x in rows) / 60, 1) for key, name in names.items()}
 
 
-def last(path):
+def last(rows):
     """Return the last loss of a training, and the last of each score of validation."""
     found = {}
-    for row in map(json.loads, path.read_text().splitlines()):
+    for row in rows:
         found |= {k: x for k, x in row.items() if k == "loss" or k.startswith("val_")}
     return found
 
@@ -80,7 +84,8 @@ def trained(model, batches, folder, *, epochs, callbacks=(), **fit):
         Clock(log, epochs, batches),
     ]
     model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks, **fit)
-    found = {"epochs": epochs, "batch": batches.batch, **minutes(log), **last(log)}
+    rows = facts_of(log)
+    found = {"epochs": epochs, "batch": batches.batch, **minutes(rows), **last(rows)}
     model.save(done, include_optimizer=False)
     facts.write_text(json.dumps(found))
     return model, found

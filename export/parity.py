@@ -130,7 +130,7 @@ def compare(expected, actual, precision, tolerance=None, class_scores=(), shares
             bounds.pop("agreement", None)
         if name in (shares or {}):
             found.agreement = shares[name]
-            bounds = {"agreement": limits.get("agreement", ALIKE)}
+            bounds = {"agreement": limits.get("agreement", min(limits["equal"], ALIKE))}
         found.failures = (*found.failures, *_failures(found, bounds))
         outputs.append(found)
     return Parity(precision, samples, limits, outputs)

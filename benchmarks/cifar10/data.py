@@ -78,9 +78,6 @@ def crops(images, rng):
 def without(images, side, rng):
     """Return images with a grey square each, whose middle is anywhere in the image."""
     places = np.arange(images.shape[1])
-    inside = (
-        abs(places - rng.integers(0, len(places), (len(images), 1)) + 0.5) < side / 2
-        for _ in range(2)
-    )
-    rows, columns = inside
+    middles = rng.integers(0, len(places), (2, len(images), 1))
+    rows, columns = abs(places - middles + 0.5) < side / 2
     return np.where((rows[:, :, None] & columns[:, None])[..., None], GREY, images)

@@ -10,6 +10,7 @@ import keras
 
 import heads
 from benchmarks.cifar10.data import Batches
+from benchmarks.clock import facts_of
 from tuning import cosine_warmup
 from tuning.recipes import NOT_DECAYED
 
@@ -126,9 +127,3 @@ def restore(model, path):
     model.set_weights(saved.get_weights())
     for variable, value in zip(model.optimizer.variables, saved.optimizer.variables, strict=True):
         variable.assign(value)
-
-
-def facts_of(log):
-    """Return the facts of every epoch, of one that was trained twice the last."""
-    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    return list({facts["epoch"]: facts for facts in lines}.values())
