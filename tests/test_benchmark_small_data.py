@@ -74,9 +74,9 @@ def test_without_data_it_says_what_to_set(monkeypatch, tmp_path):
         small_data.read("cifar10")
 
 
-def test_the_network_takes_crops_and_whole_images():
+def test_the_network_takes_images_of_any_side():
     for settings in small_data.SETS.values():
         model, head = small_data.network((None, None, 3), settings)
-        for side in (24, 32):
+        for side in (32, 48):
             assert model(np.zeros((1, side, side, 3), "float32")).shape == (1, 10)
         assert head.loss().targets.one_hot

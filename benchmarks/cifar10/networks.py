@@ -38,7 +38,26 @@ def residual(widths, depths):
     return make
 
 
+def pooled(x, width, norm="batch"):
+    """Return maps of Page's ResNet-9 ("How to Train Your ResNet", 2018), there 64 channels wide."""
+    x = ConvNormAct(width, norm=norm, name="stem")(x)
+    for stage in range(3):
+        filters = width * 2 ** (stage + 1)
+        x = ConvNormAct(filters, norm=norm, name=f"stage{stage}_conv")(x)
+        x = layers.MaxPooling2D(name=f"stage{stage}_pool")(x)
+        if stage != 1:
+            x = ResidualBlock(filters, norm=norm, name=f"stage{stage}_block")(x)
+    return x
+
+
+def resnet9():
+    """A teacher, 414,074 parameters."""
+    image = keras.Input(SHAPE)
+    return classifier(keras.Model(image, pooled(image, 16)))
+
+
 NETWORKS = {
     "resnet8": resnet8,
+    "resnet9": resnet9,
     "small": residual((16, 24, 36), (2, 3, 2)),
 }
