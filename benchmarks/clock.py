@@ -30,18 +30,29 @@ class Clock(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         wall, busy = (b - a for a, b in zip(self.began, self.now))
         facts = {"epoch": epoch, "seconds": wall, "processor_seconds": busy, **logs}
-        with self.path.open("a") as file:
-            file.write(json.dumps(facts) + "\n")
+        note(self.path, facts)
         left = (self.epochs - epoch - 1) * (time.perf_counter() - self.began[0]) / 60
         scores = ", ".join(f"{k} {x:.4f}" for k, x in logs.items() if x is not None)
         said = f"{self.path.parent.name}: epoch {epoch + 1} of {self.epochs}, {scores}"
         print(f"{said}, {left:.0f} minutes left", file=sys.stderr, flush=True)
 
 
+def note(log, facts):
+    """Add a line of facts to a log; what was left half written before stays a line of its own."""
+    with log.open("a") as file:
+        file.write(f"\n{json.dumps(facts)}")
+
+
 def facts_of(log):
     """Return the facts of every epoch, of one that was trained twice the last."""
-    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    return list({facts["epoch"]: facts for facts in lines}.values())
+    found = {}
+    for line in log.read_text().splitlines() if log.exists() else []:
+        try:
+            facts = json.loads(line)
+        except ValueError:  # the first line is empty, and one may have been interrupted
+            continue
+        found[facts["epoch"]] = facts
+    return list(found.values())
 
 
 def minutes(rows):
@@ -56,6 +67,13 @@ def last(rows):
     for row in rows:
         found |= {k: x for k, x in row.items() if k == "loss" or k.startswith("val_")}
     return found
+
+
+def bare(model):
+    """Return a copy of a model without its optimizer, which is as large as two of it."""
+    copy = type(model).from_config(model.get_config())  # a clone would be compiled
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def trained(model, batches, folder, *, epochs, callbacks=(), **fit):
@@ -78,14 +96,22 @@ def trained(model, batches, folder, *, epochs, callbacks=(), **fit):
         return keras.saving.load_model(done, compile=False), json.loads(facts.read_text())
     callbacks = [
         # first, so that it keeps the weights and not their averages
-        keras.callbacks.BackupAndRestore(folder / "backup", delete_checkpoint=False),
+        keras.callbacks.BackupAndRestore(
+            folder / "backup", double_checkpoint=True, delete_checkpoint=False
+        ),
         keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
         *callbacks,
         Clock(log, epochs, batches),
     ]
     model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks, **fit)
     rows = facts_of(log)
-    found = {"epochs": epochs, "batch": batches.batch, **minutes(rows), **last(rows)}
-    model.save(done, include_optimizer=False)
+    found = {
+        "epochs": epochs,
+        "batch": batches.batch,
+        "noted": len(rows),
+        **minutes(rows),
+        **last(rows),
+    }
+    bare(model).save(done)
     facts.write_text(json.dumps(found))
     return model, found

@@ -88,8 +88,8 @@ class ConvNormAct(Block):
         self.sparse = has_broken_gradient(self.conv, input_shape[-1])
         super().build(input_shape)
 
-    def call(self, x, training=False):
-        y = of_kept(self.conv, x) if self.sparse and training else self.conv(x)
+    def call(self, x):
+        y = of_kept(self.conv, x) if self.sparse else self.conv(x)
         return self.act(self.norm(y))
 
 

@@ -15,7 +15,6 @@ TOLERANCES = {
     "int8": {"sqnr_db": 20.0, "equal": 0.9, "agreement": 0.9},
 }
 ENOUGH = 50
-ALIKE = 0.99  # share of rows that a layer must find alike, where no bound says
 
 
 @dataclass
@@ -130,7 +129,7 @@ def compare(expected, actual, precision, tolerance=None, class_scores=(), shares
             bounds.pop("agreement", None)
         if name in (shares or {}):
             found.agreement = shares[name]
-            bounds = {"agreement": limits.get("agreement", min(limits["equal"], ALIKE))}
+            bounds = {"agreement": limits.get("agreement", limits["equal"])}
         found.failures = (*found.failures, *_failures(found, bounds))
         outputs.append(found)
     return Parity(precision, samples, limits, outputs)

@@ -15,14 +15,16 @@ from export.samples import take
 
 BATCH = 32
 SMALLEST = 6.1e-5  # float16 loses what is below
-CLOSE, LOOSE = 0.99, 0.5  # how close what is matched must be, in floats and in steps
+SETTLED = {"relative": 1e-4}  # bound of what a layer has aligned: boxes add roundings up
 ROUNDING = 0.05  # what half precision may be off by, as a share of the largest value
 
 
 def verify(model, path, inputs, *, precision="float32", tolerance=None):
     """Run a file on `inputs` through its signature and compare its answers with Keras's.
 
-    A model of mixed precision is compared in float32, which is what a file computes in.
+    A model of mixed precision is compared in float32, which is what a file computes in. Boxes
+    of a float32 file that only the rounding of nearly equal scores moved are put in Keras's order
+    first; those of other files are compared by what they say, in any order.
 
     Args:
         model: The `keras.Model` the file was made from.
@@ -86,13 +88,15 @@ def checked(model, path, samples, precision, tolerance=None, class_scores=()):
     """Return the `Parity` of a file on checked samples, or raise."""
     expected = answers(model, samples)
     actual = run(path, samples)
-    found = expected, actual, precision, tolerance, class_scores
     if precision == "float32":
-        parity = compare(*found)
-        if not parity.passed and (shares := shares_of(model, expected, actual, CLOSE)):
-            parity = compare(*found, shares)  # what is near a tie changes places
+        parity = compare(expected, actual, precision, tolerance, class_scores)
+        settled = {} if parity.passed else aligned(model, expected, actual)
+        if settled:
+            bounds = SETTLED if tolerance is None else tolerance
+            parity = compare(expected, {**actual, **settled}, precision, bounds, class_scores)
     else:
-        parity = compare(*found, shares_of(model, expected, actual, LOOSE))
+        shares = shares_of(model, expected, actual)
+        parity = compare(expected, actual, precision, tolerance, class_scores, shares)
     if not parity.passed:
         raise ParityError(
             "The file must answer as its Keras model does. "
@@ -103,13 +107,29 @@ def checked(model, path, samples, precision, tolerance=None, class_scores=()):
     return parity
 
 
-def shares_of(model, expected, actual, closeness):
+def shares_of(model, expected, actual):
     """Return, by output name, how far answers agree as the layers say that made them.
 
-    A layer that offers `agreement(expected, actual, closeness)` of its own outputs, a dict whose
-    keys are `answers`, knows better than a comparison place by place: boxes in another order are
-    the same.
+    A layer that offers `agreement(expected, actual)` of its own outputs, a dict whose keys are
+    `answers`, knows better than a comparison place by place: boxes in another order are the same.
     """
+    shares = {}
+    for layer, names, given in judged(model, expected, actual):
+        shares |= dict.fromkeys(names.values(), layer.agreement(*given))
+    return shares
+
+
+def aligned(model, expected, actual):
+    """Return, by output name, the answers of a file in the order that their layers put them."""
+    found = {}
+    for layer, names, given in judged(model, expected, actual):
+        made = layer.aligned(*given)
+        found |= {name: made[key] for key, name in names.items()}
+    return found
+
+
+def judged(model, expected, actual):
+    """Yield each layer that judges its own answers, their names by key, and both answers by key."""
     made = {}
     for name, x in zip(signature.output_names(model), signature.graph_of(model).outputs):
         while isinstance(x._keras_history.operation, keras.layers.Identity):
@@ -120,12 +140,11 @@ def shares_of(model, expected, actual, closeness):
             keys = sorted(history.operation.answers)  # as Keras flattens a dict
             entry = made.setdefault(id(history.operation), (history.operation, {}))
             entry[1][keys[history.tensor_index]] = name
-    shares = {}
     for layer, names in made.values():
         given = [{key: x[name] for key, name in names.items()} for x in (expected, actual)]
-        if all(x.shape == given[1][key].shape for key, x in given[0].items()):
-            shares |= dict.fromkeys(names.values(), layer.agreement(*given, closeness))
-    return shares
+        same = all(x.shape == given[1][key].shape for key, x in given[0].items())
+        if same and set(names) == set(layer.answers):
+            yield layer, names, given
 
 
 ADVICE = {

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import blocks
+import export
 
 STORY = """
 import keras, numpy as np, blocks
@@ -16,6 +17,12 @@ model.compile("sgd", "mse", jit_compile=False)
 for seed in range(3):
     x = np.random.default_rng(seed).normal(size=(8, 128, 128, 12))
     print(model.train_on_batch(x, np.zeros((8, 64, 64, 24))))
+if keras.backend.backend() == "tensorflow":  # as a map of what the network looks at does
+    import tensorflow as tf
+    for _ in range(3):
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(model(x, training=False))
+        tape.gradient(total, model.trainable_weights)
 """
 
 
@@ -37,7 +44,12 @@ def test_training_and_inference_read_the_same_positions(rank, strides, args, nor
     keras.utils.set_random_seed(0)
     layer = blocks.ConvNormAct(12, 1, strides, rank=rank, norm=norm, **args)
     layer.build(x.shape)
-    expected = layer.conv(x)
+    assert layer.sparse
+    kept = x[(slice(None), *(slice(None, None, s) for s in np.broadcast_to(strides, rank)))]
+    groups = args.get("groups", 1)
+    kernel = keras.ops.convert_to_numpy(layer.conv.kernel).reshape(6 // groups, 12)
+    pairs = zip(np.split(kept, groups, -1), np.split(kernel, groups, -1))
+    expected = np.concatenate([part @ weights for part, weights in pairs], -1)
     if norm == "none":
         layer.conv.bias.assign(np.arange(12.0))
         expected += np.arange(12, dtype="float32")
@@ -47,3 +59,18 @@ def test_training_and_inference_read_the_same_positions(rank, strides, args, nor
     np.testing.assert_allclose(
         keras.ops.convert_to_numpy(y), keras.ops.convert_to_numpy(expected), rtol=1e-4, atol=1e-5
     )
+
+
+def test_other_convolutions_are_the_layers_themselves():
+    for channels, args in ((16, {}), (6, {"kernel_size": 3}), (6, {"strides": 1})):
+        layer = blocks.ConvNormAct(8, **{"kernel_size": 1, "strides": 2, **args})
+        layer.build((None, 8, 8, channels))
+        assert not layer.sparse
+
+
+def test_a_graph_of_layers_and_a_file_have_the_convolution(tmp_path):
+    image = keras.Input((8, 8, 6))
+    model = keras.Model(image, blocks.ConvNormAct(8, 1, 2)(image))
+    assert export.measure(model).macs == 4 * 4 * 6 * 8
+    bundle = export.to_tflite(model, tmp_path / "a.tflite", measure=False)
+    assert bundle.ops["CONV_2D"] == 1

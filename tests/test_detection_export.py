@@ -7,8 +7,7 @@ from keras import layers
 
 import export
 import heads
-from export.parity import compare
-from export.reference import CLOSE, shares_of
+from export import reference
 from heads.detection.agreement import agreement
 from tests.test_detection_parts import boxes
 
@@ -78,29 +77,85 @@ def test_a_file_of_another_detector_is_refused(trained, tmp_path):
     export.to_tflite(
         heads.deploy(other, score=0.0, max_detections=10), tmp_path / "a.tflite", measure=False
     )
-    for precision in ("float32", "int8"):
-        with pytest.raises(export.ParityError, match="boxes: agreement 0"):
+    for precision, figure in (("float32", "relative"), ("int8", "agreement 0")):
+        with pytest.raises(export.ParityError, match=f"boxes: {figure}"):
             export.verify(model, tmp_path / "a.tflite", x, precision=precision)
 
 
-def test_boxes_near_a_tie_may_change_places_and_no_other_may(trained):
-    """As float32 files have them, which round otherwise than Keras."""
-    model = heads.deploy(trained, score=0.2, max_detections=3)
-    rows = np.array([[0, 0, 10, 10], [20, 20, 30, 30], [50, 50, 60, 60]], "float32")
-    one = answer(rows, [0.9, 0.9, 0.3], [0, 1, 0])
-    tie = answer(rows[[1, 0, 2]], [0.9, 0.9, 0.3], [1, 0, 0])
-    far = answer(rows + 0.2, [0.9, 0.9, 0.3], [0, 1, 0])
-    less = answer(rows, [0.88, 0.9, 0.3], [0, 1, 0])
-    names = {"boxes", "scores", "classes"}
-    for other, alike in ((tie, True), (far, False), (less, False)):
-        shares = shares_of(model, *[{**x, "count": np.array([3])} for x in (one, other)], CLOSE)
-        assert set(shares) == names | {"count"}
-        assert compare(one, other, "float32", shares=shares).passed == alike
-        assert not compare(one, other, "float32").passed
+ROWS = np.array([[0, 0, 10, 10], [20, 20, 30, 30], [50, 50, 60, 60], [0, 0, 0, 0]], "float32")
+TIES = {
+    "changed places": (ROWS[[1, 0, 2, 3]], [0.9, 0.9, 0.21, 0], [1, 0, 0, -1], 3),
+    "one more at the threshold": (
+        np.concatenate([ROWS[:3], [[5, 5, 9, 9]]]),
+        [0.9, 0.9, 0.21, 0.20001],
+        [0, 1, 0, 1],
+        4,
+    ),
+    "rounded": (ROWS * 1.00005, [0.90004, 0.9, 0.21, 0], [0, 1, 0, -1], 3),
+}
+ERRORS = {
+    "moved": (ROWS * [1, 1.01, 1, 1], [0.9, 0.9, 0.21, 0], [0, 1, 0, -1], 3),
+    "another score": (ROWS, [0.899, 0.9, 0.21, 0], [0, 1, 0, -1], 3),
+    "another class": (ROWS, [0.9, 0.9, 0.21, 0], [0, 0, 0, -1], 3),
+    "the worst first": (ROWS[[2, 1, 0, 3]], [0.21, 0.9, 0.9, 0], [0, 1, 0, -1], 3),
+    "one less": (ROWS[[0, 1, 3, 3]], [0.9, 0.9, 0, 0], [0, 1, -1, -1], 2),
+    "one more": (
+        np.concatenate([ROWS[:3], [[5, 5, 9, 9]]]),
+        [0.9, 0.9, 0.21, 0.205],
+        [0, 1, 0, 1],
+        4,
+    ),
+    "another count": (ROWS, [0.9, 0.9, 0.21, 0], [0, 1, 0, -1], 2),
+    "what is behind": (ROWS, [0.9, 0.9, 0.21, 0.7], [0, 1, 0, -1], 3),
+    "a gap": (ROWS[[0, 1, 3, 2]], [0.9, 0.9, 0, 0.21], [0, 1, -1, 0], 3),
+    "no number": (ROWS, [0.9, 0.9, np.nan, 0], [0, 1, 0, -1], 3),
+    "none": (ROWS[[3, 3, 3, 3]], [0, 0, 0, 0], [-1, -1, -1, -1], 0),
+}
 
 
-def answer(rows, scores, classes):
-    return {"boxes": rows[None], "scores": np.array([scores]), "classes": np.array([classes])}
+@pytest.mark.parametrize("name", [*TIES, *ERRORS])
+def test_what_rounding_does_to_boxes_passes_and_nothing_else(name, trained, monkeypatch):
+    model = heads.deploy(trained, score=0.2, max_detections=4)
+    right = answer(ROWS, [0.9, 0.9, 0.21, 0], [0, 1, 0, -1], 3)
+    other = answer(*{**TIES, **ERRORS}[name])
+    many = {key: np.concatenate([x] * 200) for key, x in right.items()}
+    one = {key: np.concatenate([x] * 199 + [other[key]]) for key, x in right.items()}
+    monkeypatch.setattr(reference, "answers", lambda *_: many)
+    monkeypatch.setattr(reference, "run", lambda *_: one)
+    if name in TIES:
+        assert reference.checked(model, "", {}, "float32").samples == 200
+        if name == "rounded":  # who asks for more gets it
+            with pytest.raises(export.ParityError):
+                reference.checked(model, "", {}, "float32", 1e-6)
+    else:
+        with pytest.raises(export.ParityError):
+            reference.checked(model, "", {}, "float32")
+
+
+@pytest.mark.parametrize("precision", ["float16", "dynamic"])
+def test_a_file_of_less_precision_is_no_float32_file(precision, trained, tmp_path):
+    x, _ = scenes(32)
+    model = heads.deploy(trained, score=0.2, max_detections=10)
+    path = tmp_path / "a.tflite"
+    export.to_tflite(model, path, precision, inputs=x, measure=False)
+    with pytest.raises(export.ParityError):
+        export.verify(model, path, x, precision="float32")
+
+
+def test_a_part_of_a_detectors_answer_is_compared_place_by_place(trained, tmp_path):
+    x, _ = scenes(32)
+    model = heads.deploy(trained, score=0.2, max_detections=10)
+    part = keras.Model(model.inputs, {key: model.output[key] for key in ("boxes", "scores")})
+    other = keras.models.clone_model(part)
+    path = tmp_path / "a.tflite"
+    export.to_tflite(part, path, inputs=x, measure=False)
+    with pytest.raises(export.ParityError, match="boxes: relative"):
+        export.verify(other, path, x)
+
+
+def answer(rows, scores, classes, count=None):
+    made = {"boxes": rows[None], "scores": np.array([scores]), "classes": np.array([classes])}
+    return made if count is None else {**made, "count": np.array([count])}
 
 
 def test_agreement_knows_no_order_and_weighs_by_score():

@@ -53,6 +53,7 @@ def main(args):
     from benchmarks.cifar10.data import read, split
     from benchmarks.cifar10.networks import NETWORKS
     from benchmarks.cifar10.training import train
+    from benchmarks.clock import bare
 
     arrays = read()
     cut = f"-cut{args.cut}" if args.cut else ""
@@ -80,7 +81,7 @@ def main(args):
         if done < args.epochs:
             print(json.dumps(found | {"go_on": "run the same command again"}, indent=1))
             return
-        model.save(folder / "model.keras", include_optimizer=False)
+        bare(model).save(folder / "model.keras")
     found["params"] = model.count_params()
     found["macs"] = export.measure(model).macs
     found |= score(model, arrays, folder / f"{args.network}.tflite", args.calibration)

@@ -79,5 +79,6 @@ def without(images, side, rng):
     """Return images with a grey square each, whose middle is anywhere in the image."""
     places = np.arange(images.shape[1])
     middles = rng.integers(0, len(places), (2, len(images), 1))
-    rows, columns = abs(places - middles + 0.5) < side / 2
+    first = middles - side // 2
+    rows, columns = (places >= first) & (places < first + side)
     return np.where((rows[:, :, None] & columns[:, None])[..., None], GREY, images)

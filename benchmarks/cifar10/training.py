@@ -10,7 +10,7 @@ import keras
 
 import heads
 from benchmarks.cifar10.data import Batches
-from benchmarks.clock import facts_of
+from benchmarks.clock import facts_of, note
 from tuning import cosine_warmup
 from tuning.recipes import NOT_DECAYED
 
@@ -103,8 +103,7 @@ def train(
         facts["processor_seconds"] = time.process_time() - busy
         if (epoch + 1) % VALIDATE_EVERY == 0 or epoch + 1 == epochs:
             facts["val_accuracy"] = model.evaluate(*val_split, batch, verbose=0)[1]
-        with open(log, "a") as file:
-            file.write(json.dumps(facts) + "\n")
+        note(log, facts)
         save(model, state)
         print(json.dumps(facts), file=sys.stderr, flush=True)
         done = epoch + 1

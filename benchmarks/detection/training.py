@@ -15,7 +15,10 @@ from benchmarks.timing import compared, files_in_turn
 
 SCORE = 0.01  # least score of boxes that average precision counts
 # How well a file finds is scored, whatever its parity.
-ANY = {"float32": {"relative": 1e9, "equal": 0.0}, "int8": {"sqnr_db": -100.0, "agreement": 0.0}}
+ANY = {
+    "float32": {"relative": 1e9, "equal": 0.0},
+    "int8": {"sqnr_db": -100.0, "agreement": 0.0, "equal": 0.0},
+}
 CHECKS = 4  # of the validation images, in a training
 
 

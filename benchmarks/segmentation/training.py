@@ -41,7 +41,9 @@ def files(answer, folder, samples, input_shape=None):
             inputs=samples[:8],
             input_shape=input_shape,
             measure=False,
-            tolerance={"sqnr_db": -100.0, "agreement": 0.0} if precision == "int8" else None,
+            tolerance={"sqnr_db": -100.0, "agreement": 0.0, "equal": 0.0}
+            if precision == "int8"
+            else None,
         )
         for precision in ("float32", "int8")
     }

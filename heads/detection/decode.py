@@ -5,7 +5,7 @@ from keras import layers, ops
 
 from blocks.base import PlainArguments, check_positive, register
 from heads.base import are_numbers
-from heads.detection.agreement import agreement
+from heads.detection.agreement import agreement, aligned
 from heads.detection.anchors import AnchorCode
 from heads.detection.code import Code
 from heads.detection.suppress import suppress
@@ -90,9 +90,13 @@ class BoxDecoder(PlainArguments, layers.Layer):
         classes = take(classes[..., None], places)[..., 0]
         return self.padded(take(boxes, places), scores, classes)
 
-    def agreement(self, expected, actual, closeness):
+    def agreement(self, expected, actual):
         """Return how far two answers say the same: what a file of 8 bits is judged by."""
-        return agreement(expected, actual, closeness)
+        return agreement(expected, actual)
+
+    def aligned(self, expected, actual):
+        """Return `actual` with near ties in the order of `expected`, for a file of floats."""
+        return aligned(expected, actual, self.score)
 
     def padded(self, boxes, scores, classes):
         """Return the answer, with rows where there is no box."""
