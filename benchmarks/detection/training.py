@@ -11,14 +11,9 @@ import tuning
 from benchmarks.clock import trained
 from benchmarks.detection.data import Batches
 from benchmarks.detection.networks import detector, network_of
-from benchmarks.timing import compared, files_in_turn
+from benchmarks.timing import LOOSE, compared, files_in_turn
 
 SCORE = 0.01  # least score of boxes that average precision counts
-# How well a file finds is scored, whatever its parity.
-ANY = {
-    "float32": {"relative": 1e9, "equal": 0.0},
-    "int8": {"sqnr_db": -100.0, "agreement": 0.0, "equal": 0.0},
-}
 CHECKS = 4  # of the validation images, in a training
 
 
@@ -51,7 +46,7 @@ def score(model, splits, split, folder, rounds):
         files = {"whole": answer, "network": network_of(answer)}
         paths = {key: Path(folder, f"{key}-{precision}.tflite") for key in files}
         for key, each in files.items():
-            options = {"inputs": samples[:16], "measure": False, "tolerance": ANY[precision]}
+            options = {"inputs": samples[:16], "measure": False, "tolerance": LOOSE.get(precision)}
             export.to_tflite(each, paths[key], precision, calibration=samples, **options)
         found[precision] = scores(export.predict(paths["whole"], images), targets)
         found[precision] |= {"size": paths["whole"].stat().st_size}

@@ -8,6 +8,7 @@ import export
 import heads
 import tuning
 from benchmarks.clock import trained
+from benchmarks.timing import LOOSE
 
 BATCH_OF_ANSWERS = 8
 
@@ -41,9 +42,7 @@ def files(answer, folder, samples, input_shape=None):
             inputs=samples[:8],
             input_shape=input_shape,
             measure=False,
-            tolerance={"sqnr_db": -100.0, "agreement": 0.0, "equal": 0.0}
-            if precision == "int8"
-            else None,
+            tolerance=LOOSE.get(precision),
         )
         for precision in ("float32", "int8")
     }
