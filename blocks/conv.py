@@ -13,7 +13,7 @@ from blocks.base import (
     register,
 )
 from blocks.depthwise3d import DepthwiseConv3D
-from blocks.strided import has_broken_gradient, of_kept
+from blocks.strided import PointwiseConv2D
 
 CONVS = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
 PADS = {1: layers.ZeroPadding1D, 2: layers.ZeroPadding2D, 3: layers.ZeroPadding3D}
@@ -69,7 +69,9 @@ class ConvNormAct(Block):
         check_padding(padding, causal=rank == 1)
         self.groups = groups
         self.input_spec = layers.InputSpec(ndim=rank + 2)
-        self.conv = CONVS[rank](
+        side, step = (max(keras.tree.flatten(x)) for x in (kernel_size, strides))
+        pointwise = rank == 2 and side == 1 < step
+        self.conv = (PointwiseConv2D if pointwise else CONVS[rank])(
             filters,
             kernel_size,
             strides,
@@ -85,12 +87,10 @@ class ConvNormAct(Block):
 
     def build(self, input_shape):
         check_groups(self.groups, input_channels=input_shape[-1])
-        self.sparse = has_broken_gradient(self.conv, input_shape[-1])
         super().build(input_shape)
 
     def call(self, x):
-        y = of_kept(self.conv, x) if self.sparse else self.conv(x)
-        return self.act(self.norm(y))
+        return self.act(self.norm(self.conv(x)))
 
 
 @register

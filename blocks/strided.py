@@ -1,25 +1,26 @@
-"""Strided 1x1 convolutions of few channels, as their gradient needs them."""
+"""Strided 1x1 convolutions, as their gradient needs them."""
 
-import keras
-from keras import ops
+from keras import layers, ops
 
-# The gradient of one of fewer channels writes where it must not, and brings TensorFlow or torch
-# down on processors with AVX-512 (uxlfoundation/oneDNN, issue 6035).
+from blocks.base import register
+
+# oneDNN's gradient of one of fewer channels writes where it must not, and brings TensorFlow or
+# torch down on processors with AVX-512 (uxlfoundation/oneDNN, issue 6035).
 CHANNELS = 16
 
 
-def has_broken_gradient(conv, channels):
-    """Return whether a convolution layer is one of those."""
-    return max(conv.strides) > 1 and max(conv.kernel_size) == 1 and channels < CHANNELS
+@register
+class PointwiseConv2D(layers.Conv2D):
+    """A 1x1 convolution that reads the positions it keeps, and no others, where they are few.
 
-
-def of_kept(conv, x):
-    """Convolve the positions that a strided 1x1 convolution reads: the same numbers.
-
-    In a graph of layers it is the layer itself.
+    The numbers are those of `Conv2D`. Files hold the convolution itself: `in_file` is on while
+    they are made.
     """
-    if isinstance(x, keras.KerasTensor):
-        return conv(x)
-    steps = [slice(None, None, step) for step in conv.strides]
-    y = ops.conv(x[(slice(None), *steps)], conv.kernel, 1, "valid", conv.data_format)
-    return y if conv.bias is None else y + conv.bias
+
+    in_file = False
+
+    def convolution_op(self, inputs, kernel):
+        if self.in_file or inputs.shape[-1] >= CHANNELS:
+            return super().convolution_op(inputs, kernel)
+        high, wide = self.strides
+        return ops.conv(inputs[:, ::high, ::wide], kernel, 1, "valid", self.data_format)

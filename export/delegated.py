@@ -1,4 +1,6 @@
-"""The same function in operations that the runtime computes in int8.
+"""The same functions in operations that the runtime computes well.
+
+Layers with a flag `in_file` compute otherwise where their gradient is needed.
 
 XNNPACK, LiteRT's default on processors, takes no int8 HARD_SWISH: each cuts the file into parts
 with slow ones between them. As `relu6(x + 3) * (x / 6)`, which the converter does not turn into
@@ -19,15 +21,21 @@ def hard_swish(x):
 @contextlib.contextmanager
 def for_precision(model, precision):
     """Let the model's layers compute so while it is traced for a file of this precision."""
+    found = list(model._flatten_layers())
     changed = [
         layer
-        for layer in model._flatten_layers()
+        for layer in found
         if precision == "int8" and getattr(layer, "activation", None) is keras.activations.hard_silu
     ]
+    flagged = [layer for layer in found if hasattr(layer, "in_file")]
     try:
         for layer in changed:
             layer.activation = hard_swish
+        for layer in flagged:
+            layer.in_file = True
         yield
     finally:
         for layer in changed:
             layer.activation = keras.activations.hard_silu
+        for layer in flagged:
+            layer.in_file = False

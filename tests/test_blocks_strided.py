@@ -9,14 +9,18 @@ import pytest
 
 import blocks
 import export
+from blocks.strided import PointwiseConv2D
 
 STORY = """
 import keras, numpy as np, blocks
 model = keras.Sequential([keras.Input((128, 128, 12)), blocks.ResidualBlock(24, strides=2)])
+flat = blocks.flatten(model)
 model.compile("sgd", "mse", jit_compile=False)
+flat.compile("sgd", "mse", jit_compile=False)
 for seed in range(3):
     x = np.random.default_rng(seed).normal(size=(8, 128, 128, 12))
-    print(model.train_on_batch(x, np.zeros((8, 64, 64, 24))))
+    for each in (model, flat):
+        print(each.train_on_batch(x, np.zeros((8, 64, 64, 24))))
 if keras.backend.backend() == "tensorflow":  # as a map of what the network looks at does
     import tensorflow as tf
     for _ in range(3):
@@ -31,7 +35,7 @@ def test_the_gradient_of_a_strided_shortcut_brings_nothing_down():
         [sys.executable, "-c", STORY], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert len(done.stdout.split()) == 3
+    assert len(done.stdout.split()) == 6
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
@@ -44,7 +48,6 @@ def test_training_and_inference_read_the_same_positions(rank, strides, args, nor
     keras.utils.set_random_seed(0)
     layer = blocks.ConvNormAct(12, 1, strides, rank=rank, norm=norm, **args)
     layer.build(x.shape)
-    assert layer.sparse
     kept = x[(slice(None), *(slice(None, None, s) for s in np.broadcast_to(strides, rank)))]
     groups = args.get("groups", 1)
     kernel = keras.ops.convert_to_numpy(layer.conv.kernel).reshape(6 // groups, 12)
@@ -61,16 +64,28 @@ def test_training_and_inference_read_the_same_positions(rank, strides, args, nor
     )
 
 
-def test_other_convolutions_are_the_layers_themselves():
-    for channels, args in ((16, {}), (6, {"kernel_size": 3}), (6, {"strides": 1})):
-        layer = blocks.ConvNormAct(8, **{"kernel_size": 1, "strides": 2, **args})
+def test_few_channels_are_sliced_and_many_are_not(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        keras.layers.Conv2D, "convolution_op", lambda _, x, kernel: seen.append(x.shape[-1])
+    )
+    for channels in (3, 15, 16, 40):
+        layer = PointwiseConv2D(8, 1, 2)
         layer.build((None, 8, 8, channels))
-        assert not layer.sparse
+        layer.convolution_op(np.ones((1, 8, 8, channels), "float32"), layer.kernel)
+    assert seen == [16, 40]
+    for args in ({"kernel_size": 3}, {"strides": 1}, {"rank": 1}, {"rank": 3}):
+        layer = blocks.ConvNormAct(8, **{"kernel_size": 1, "strides": 2, **args})
+        assert not isinstance(layer.conv, PointwiseConv2D)
 
 
 def test_a_graph_of_layers_and_a_file_have_the_convolution(tmp_path):
     image = keras.Input((8, 8, 6))
     model = keras.Model(image, blocks.ConvNormAct(8, 1, 2)(image))
     assert export.measure(model).macs == 4 * 4 * 6 * 8
-    bundle = export.to_tflite(model, tmp_path / "a.tflite", measure=False)
-    assert bundle.ops["CONV_2D"] == 1
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 6)).astype("float32")
+    for precision in ("float32", "int8"):
+        path = tmp_path / f"{precision}.tflite"
+        bundle = export.to_tflite(model, path, precision, calibration=x, measure=False)
+        assert bundle.ops["CONV_2D"] == 1 and "STRIDED_SLICE" not in bundle.ops
+    assert not any(layer.conv.in_file for layer in model.layers[1:])

@@ -113,23 +113,61 @@ ERRORS = {
 }
 
 
+FULL = {
+    "another last box": (ROWS[[0, 1, 3]] + [[0], [0], [7]], [0.9, 0.8, 0.7], [0, 1, 0], 3),
+    "another last class": (ROWS[:3], [0.9, 0.8, 0.7], [0, 1, 1], 3),
+}
+
+
+def judged(model, right, other, monkeypatch, tolerance=None):
+    """Judge a file that answers 199 images as Keras does, and one otherwise."""
+    many = {key: np.concatenate([x] * 200) for key, x in right.items()}
+    one = {key: np.concatenate([x] * 199 + [other[key]]) for key, x in right.items()}
+    monkeypatch.setattr(reference, "answers", lambda *_: many)
+    monkeypatch.setattr(reference, "run", lambda *_: one)
+    return reference.checked(model, "", {}, "float32", tolerance)
+
+
 @pytest.mark.parametrize("name", [*TIES, *ERRORS])
 def test_what_rounding_does_to_boxes_passes_and_nothing_else(name, trained, monkeypatch):
     model = heads.deploy(trained, score=0.2, max_detections=4)
     right = answer(ROWS, [0.9, 0.9, 0.21, 0], [0, 1, 0, -1], 3)
     other = answer(*{**TIES, **ERRORS}[name])
-    many = {key: np.concatenate([x] * 200) for key, x in right.items()}
-    one = {key: np.concatenate([x] * 199 + [other[key]]) for key, x in right.items()}
-    monkeypatch.setattr(reference, "answers", lambda *_: many)
-    monkeypatch.setattr(reference, "run", lambda *_: one)
-    if name in TIES:
-        assert reference.checked(model, "", {}, "float32").samples == 200
-        if name == "rounded":  # who asks for more gets it
-            with pytest.raises(export.ParityError):
-                reference.checked(model, "", {}, "float32", 1e-6)
-    else:
+    if name in ERRORS:
         with pytest.raises(export.ParityError):
-            reference.checked(model, "", {}, "float32")
+            judged(model, right, other, monkeypatch)
+        return
+    assert judged(model, right, other, monkeypatch).samples == 200
+    if name == "rounded":  # who asks for more gets it
+        with pytest.raises(export.ParityError):
+            judged(model, right, other, monkeypatch, 1e-6)
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_the_last_box_of_a_full_list_is_compared_too(name, trained, monkeypatch):
+    model = heads.deploy(trained, score=0.2, max_detections=3)
+    right = answer(ROWS[:3], [0.9, 0.8, 0.7], [0, 1, 0], 3)
+    with pytest.raises(export.ParityError):
+        judged(model, right, answer(*FULL[name]), monkeypatch)
+
+
+def test_a_box_elsewhere_at_the_threshold_is_not_the_same(trained, monkeypatch):
+    model = heads.deploy(trained, score=0.2, max_detections=1)
+    right = answer(ROWS[:1], [0.20003], [0], 1)
+    with pytest.raises(export.ParityError):
+        judged(model, right, answer(ROWS[1:2], [0.20003], [0], 1), monkeypatch)
+
+
+def test_what_stands_beside_boxes_keeps_its_bound(trained, monkeypatch):
+    deployed = heads.deploy(trained, score=0.2, max_detections=4)
+    outputs = {**deployed.output, "size": layers.Flatten(name="size")(deployed.inputs[0])}
+    model = keras.Model(deployed.inputs, outputs)
+    right = answer(ROWS, [0.9, 0.9, 0.21, 0], [0, 1, 0, -1], 3) | {"size": np.ones((1, 4))}
+    other = answer(*TIES["changed places"])
+    parity = judged(model, right, other | {"size": np.full((1, 4), 1.000001)}, monkeypatch)
+    assert parity.passed and {x.name: x.relative for x in parity.outputs}["size"] > 0
+    with pytest.raises(export.ParityError, match="size: relative"):
+        judged(model, right, other | {"size": np.full((1, 4), 1.00005)}, monkeypatch)
 
 
 @pytest.mark.parametrize("precision", ["float16", "dynamic"])

@@ -7,7 +7,7 @@ from keras import ops
 
 from heads.detection.overlap import overlap
 
-TIE = 1e-4  # scores nearer than this change places with the rounding of floats
+TIE = 1e-4  # what rounding may do to a score, and to a box as a share of the largest coordinate
 
 
 def agreement(expected, actual):
@@ -31,8 +31,14 @@ def agreement(expected, actual):
     for i in range(len(expected["boxes"])):
         ours, theirs = _rows(expected, i), _rows(actual, i)
         whole += ours["scores"].sum() + theirs["scores"].sum()
-        for j, k in _pairs(ours, theirs, 0.5):
-            matched += ours["scores"][j] + theirs["scores"][k]
+        overlaps = overlaps_of(ours["boxes"], theirs["boxes"])
+        overlaps *= ours["classes"][:, None] == theirs["classes"]
+        overlaps *= abs(ours["scores"][:, None] - theirs["scores"]) <= 0.5
+        for j in np.argsort(-ours["scores"]):
+            if overlaps.shape[1] and overlaps[j].max() >= 0.5:
+                best = int(overlaps[j].argmax())
+                matched += ours["scores"][j] + theirs["scores"][best]
+                overlaps[:, best] = 0
     if not whole:
         warnings.warn(
             f"In {len(expected['boxes'])} samples no box was found, so nothing was compared. Give "
@@ -46,9 +52,10 @@ def agreement(expected, actual):
 def aligned(expected, actual, score):
     """Return `actual` with its boxes where `expected` has them, as far as rounding moved them.
 
-    Boxes of nearly equal scores change places with the rounding of floats; one whose score is
-    within `TIE` of the least, or of the last that found room, comes or goes. Nothing else is
-    forgiven: an image whose boxes differ otherwise keeps its answer as it is.
+    Boxes of nearly equal scores change places with the rounding of floats, and one whose score is
+    within `TIE` of the least comes or goes. Nothing else is forgiven: an image whose boxes differ
+    otherwise keeps its answer as it is. So do the rare ones where rounding decides which of two
+    boxes suppresses the other, or which is the last that finds room.
 
     Args:
         expected: A dict of arrays, `"count"` among them, as a deployed `DetectionHead` answers.
@@ -57,53 +64,48 @@ def aligned(expected, actual, score):
     """
     made = {key: np.array(values) for key, values in actual.items()}
     for i in range(len(expected["boxes"])):
-        rows = _in_places(
-            {k: x[i] for k, x in expected.items()}, {k: x[i] for k, x in made.items()}, score
-        )
-        for key, values in (rows or {}).items():
+        given = [{key: values[i : i + 1] for key, values in x.items()} for x in (expected, made)]
+        for key, values in _in_places(*given, score).items():
             made[key][i] = values
     return made
 
 
 def _in_places(expected, actual, score):
-    """Return one image's rows in the places of `expected`, or `None` where they differ."""
-    ours, theirs = (_rows({k: x[None] for k, x in y.items()}, 0) for y in (expected, actual))
+    """Return one image's rows in the places of `expected`, or nothing where they differ."""
+    ours, theirs = _rows(expected, 0), _rows(actual, 0)
     sizes = len(ours["scores"]), len(theirs["scores"])
-    if sizes != (expected["count"], actual["count"]):
-        return None
-    if not (np.diff(theirs["scores"]) <= TIE).all():
-        return None
-    pairs = _pairs(ours, theirs, 0.9)
-    edge = ours["scores"].min() if sizes[0] == len(expected["scores"]) else score
-    for rows, taken in zip((ours, theirs), zip(*pairs) if pairs else ((), ())):
-        if not (abs(np.delete(rows["scores"], list(taken)) - edge) <= TIE).all():
-            return None
-    made = {"count": expected["count"]}
+    ordered = (np.diff(theirs["scores"]) <= TIE).all()
+    pairs = _equals(ours, theirs)
+    lost, come = (
+        np.delete(rows["scores"], [pair[side] for pair in pairs])
+        for side, rows in enumerate((ours, theirs))
+    )
+    at_threshold = (abs(np.concatenate([lost, come]) - score) <= TIE).all()
+    counted = sizes == (expected["count"][0], actual["count"][0])
+    if not counted or not ordered or not at_threshold or (len(lost) and len(come)):
+        return {}
+    made = {"count": expected["count"][0]}
     for key in ("boxes", "scores", "classes"):
-        made[key] = np.array(expected[key])
+        rows = made[key] = np.array(expected[key][0])
         for j, k in pairs:
-            made[key][j] = actual[key][k]
-        padding = actual[key][sizes[1] :][: len(made[key]) - sizes[0]]
-        made[key][sizes[0] :][: len(padding)] = padding
+            rows[j] = actual[key][0, k]
+        behind = actual[key][0, sizes[1] :][: len(rows) - sizes[0]]
+        rows[sizes[0] :][: len(behind)] = behind
     return made
 
 
-def _pairs(ours, theirs, closeness):
-    """Return the places of boxes and of their counterparts, the best boxes first.
-
-    Counterparts overlap by `closeness`, and their scores differ by at most 1 less it.
-    """
-    if not len(ours["scores"]) or not len(theirs["scores"]):
-        return []
-    overlaps = overlaps_of(ours["boxes"], theirs["boxes"])
-    overlaps *= ours["classes"][:, None] == theirs["classes"]
-    overlaps *= abs(ours["scores"][:, None] - theirs["scores"]) <= 1 - closeness
-    found = []
-    for j in np.argsort(-ours["scores"], kind="stable"):
-        best = int(overlaps[j].argmax())
-        if overlaps[j, best] >= closeness:
-            found.append((int(j), best))
-            overlaps[:, best] = 0
+def _equals(ours, theirs):
+    """Return the places of boxes and of those of the other answer that rounding makes of them."""
+    found, free = [], np.full(len(theirs["scores"]), True)
+    slack = TIE * abs(ours["boxes"]).max(initial=0.0)
+    for j, box in enumerate(ours["boxes"]):
+        apart = abs(theirs["boxes"] - box).max(-1)
+        near = free & (apart <= slack) & (theirs["classes"] == ours["classes"][j])
+        near &= abs(theirs["scores"] - ours["scores"][j]) <= TIE
+        if near.any():
+            best = int(np.where(near, apart, np.inf).argmin())
+            found.append((j, best))
+            free[best] = False
     return found
 
 
