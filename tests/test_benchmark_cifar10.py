@@ -159,6 +159,16 @@ def test_logits_are_compared_as_probabilities():
     assert float(loss.compute_loss(teacher, student)) == pytest.approx(expected, rel=1e-4)
 
 
+def test_an_average_is_of_every_weight(whole):
+    models = [whole.model, make(), make()]
+    given = [model.get_weights() for model in models]
+    copy = keras.models.clone_model(whole.model)
+    copy.set_weights(given[0])
+    found = training.averaged([copy, *models[1:]]).get_weights()
+    for kept, *parts in zip(found, *given):
+        np.testing.assert_allclose(kept, sum(parts) / 3, rtol=1e-5, atol=1e-7)
+
+
 def test_choices_never_see_the_test_split(whole):
     assert whole.asked == {"train", "train_labels"}
     arrays = whole.arrays
@@ -229,7 +239,9 @@ def test_the_decoded_images_are_kept(tmp_path, monkeypatch):
         data.read(tmp_path / "nowhere.npz")
 
 
-@pytest.mark.parametrize("name, params", [("resnet8", 78_666), ("small", 85_122)])
+@pytest.mark.parametrize(
+    "name, params", [("resnet8", 78_666), ("small", 85_122), ("resnet9", 414_074)]
+)
 def test_networks_have_their_parameters(name, params):
     model = NETWORKS[name]()
     assert model.count_params() == params

@@ -52,7 +52,7 @@ def main(args):
     import export
     from benchmarks.cifar10.data import read, split
     from benchmarks.cifar10.networks import NETWORKS
-    from benchmarks.cifar10.training import train
+    from benchmarks.cifar10.training import averaged, train
     from benchmarks.clock import bare
 
     arrays = read()
@@ -60,7 +60,7 @@ def main(args):
     folder = Path(args.folder, f"{args.network}-{args.epochs}-{args.seed}{cut}")
     found = {"network": args.network, "backend": keras.backend.backend()}
     if args.model:
-        model = keras.saving.load_model(args.model, compile=False)
+        model = averaged([keras.saving.load_model(path, compile=False) for path in args.model])
     else:
         model, done, facts = train(
             NETWORKS[args.network],
@@ -100,7 +100,9 @@ def parse(words=None):
     parser.add_argument("--folder", default="runs/cifar10", help="where states and files go")
     parser.add_argument("--start", help="state to begin with where the folder has none")
     parser.add_argument("--teacher", help="trained model to distil from")
-    parser.add_argument("--model", help="score this trained model instead of training one")
+    parser.add_argument(
+        "--model", nargs="+", help="score this trained model, or the average of several, instead"
+    )
     return parser.parse_args(words)
 
 

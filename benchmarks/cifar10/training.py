@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
 
 import heads
 from benchmarks.cifar10.data import Batches
@@ -108,6 +109,17 @@ def train(
         print(json.dumps(facts), file=sys.stderr, flush=True)
         done = epoch + 1
     return model, done, facts_of(log)
+
+
+def averaged(models):
+    """Return the first of several models with the averages of their weights.
+
+    It is as good as an ensemble of them, or nearly so, where they come of one training
+    (Wortsman et al., 2022, "Model soups").
+    """
+    first = models[0]
+    first.set_weights([np.mean(x, 0) for x in zip(*(model.get_weights() for model in models))])
+    return first
 
 
 def save(model, state):
