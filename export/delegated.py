@@ -21,21 +21,19 @@ def hard_swish(x):
 @contextlib.contextmanager
 def for_precision(model, precision):
     """Let the model's layers compute so while it is traced for a file of this precision."""
-    found = list(model._flatten_layers())
-    changed = [
-        layer
-        for layer in found
-        if precision == "int8" and getattr(layer, "activation", None) is keras.activations.hard_silu
-    ]
-    flagged = [layer for layer in found if hasattr(layer, "in_file")]
+    changes = []
+    for layer in model._flatten_layers():
+        if (
+            precision == "int8"
+            and getattr(layer, "activation", None) is keras.activations.hard_silu
+        ):
+            changes.append((layer, "activation", hard_swish, keras.activations.hard_silu))
+        if hasattr(layer, "in_file"):
+            changes.append((layer, "in_file", True, False))
     try:
-        for layer in changed:
-            layer.activation = hard_swish
-        for layer in flagged:
-            layer.in_file = True
+        for layer, name, value, _ in changes:
+            setattr(layer, name, value)
         yield
     finally:
-        for layer in changed:
-            layer.activation = keras.activations.hard_silu
-        for layer in flagged:
-            layer.in_file = False
+        for layer, name, _, before in changes:
+            setattr(layer, name, before)

@@ -50,7 +50,7 @@ class _MaskMetric(keras.Metric):
 
     def score(self, confusion):
         """Return hits and what they are divided by, for every class."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define `score`.")
 
     def per_class(self):
         """Return the score of every class, 0 where it is nowhere."""
