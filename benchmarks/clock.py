@@ -5,6 +5,7 @@ import sys
 import time
 
 import keras
+import numpy as np
 
 
 class Clock(keras.callbacks.Callback):
@@ -76,6 +77,27 @@ def bare(model):
     return copy
 
 
+def stream(batches):
+    """Return the batches as a data set that no thread tunes.
+
+    TensorFlow 2.21 may wait for that thread at the end of an epoch, which sleeps ever longer: an
+    epoch of 13 seconds then takes 20.
+    """
+    import tensorflow as tf
+
+    def each():
+        return (batches[i] for i in range(len(batches)))
+
+    shapes = [np.shape(x) for x in batches[0]]
+    kinds = [np.asarray(x).dtype for x in batches[0]]
+    spec = tuple(tf.TensorSpec(shape, kind) for shape, kind in zip(shapes, kinds))
+    data = tf.data.Dataset.from_generator(each, output_signature=spec)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    count = tf.data.experimental.assert_cardinality(len(batches))
+    return data.apply(count).prefetch(2).with_options(options)
+
+
 def trained(model, batches, folder, *, epochs, callbacks=(), **fit):
     """Train a compiled model with averaged weights, or go on, or read what was trained.
 
@@ -103,7 +125,7 @@ def trained(model, batches, folder, *, epochs, callbacks=(), **fit):
         *callbacks,
         Clock(log, epochs, batches),
     ]
-    model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks, **fit)
+    model.fit(stream(batches), epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks, **fit)
     rows = facts_of(log)
     found = {
         "epochs": epochs,
