@@ -25,6 +25,26 @@ class Kept:
             file.write(json.dumps(found) + "\n")
 
 
+def settle(folder, **settings):
+    """Make the folder of a training that has these settings; stop where it has others."""
+    path = Path(folder, "settings.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.write_text(json.dumps(settings))
+    kept = json.loads(path.read_text())
+    if kept != settings:
+        raise SystemExit(
+            f"{path.parent} holds a training of {kept}. Received: {settings}. Give another "
+            "--folder, or remove it."
+        )
+
+
+def check_names(parser, given, known):
+    """End with a parser's error where one of the names is not known."""
+    if unknown := sorted(set(given or ()) - set(known)):
+        parser.error(f"{', '.join(unknown)}: there are {', '.join(known)}")
+
+
 def table(header, rows):
     """Print a Markdown table, each row as it is made."""
     print(line(header))

@@ -38,7 +38,7 @@ def main(args):
         images, targets, names = boxes_of(args.data, args.side)
         train, valid, test = ((images[x], targets[x]) for x in split(len(images), args.seed))
     else:
-        names, counts = list("0123456789"), (args.scenes, args.scenes // 5, args.scenes // 5)
+        names, counts = list("0123456789"), (args.scenes, *[max(1, args.scenes // 5)] * 2)
         train, valid, test = (
             digits(count, part, args.side) for part, count in zip(scenes.PARTS, counts)
         )
@@ -55,7 +55,7 @@ def main(args):
     head = heads.DetectionHead(len(names), levels=levels, filters=48, depth=1, activation="relu6")
     model = heads.attach(backbone, head)
     heads.check_targets(train, head)
-    data = batches(images, targets, args.batch, args.seed)
+    data = batches(images, targets, min(args.batch, len(images)), args.seed)
     optimizer = tuning.adamw(args.epochs * len(data), 4e-3, clip=10.0, ema=0.98)
     model.compile(optimizer, loss=head.loss(), jit_compile=False)
     callbacks = [

@@ -44,4 +44,7 @@ def masks_of(folder, side, num_classes, palette=None):
 def split(count, seed):
     """Return places of training (70 %), validation and test images (15 % each)."""
     places = np.random.default_rng(seed).permutation(count)
-    return np.split(places, [round(0.7 * count), round(0.85 * count)])
+    parts = np.split(places, [round(0.7 * count), round(0.85 * count)])
+    if not all(map(len, parts)):
+        raise SystemExit(f"There must be images to train, validate and test on. Received: {count}.")
+    return parts

@@ -24,6 +24,8 @@ def strokes(part, rng):
 
 def ground(side, rng, rough=24.0):
     """Return a cloudy grey picture, `(side, side)`, from 0 to 255."""
+    if side < 48:
+        raise SystemExit(f"A scene is at least 48 pixels wide: --side. Received: {side}.")
     small = rng.uniform(60, 140, (6, 6)).astype("uint8")
     large = Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)
     return np.asarray(large) + rng.normal(0, rough, (side, side))

@@ -30,7 +30,7 @@ def main(args):
         images, masks = masks_of(args.data, args.side, 1, palette=[0, 255])
         train, valid, test = ((images[x], masks[x]) for x in split(len(images), args.seed))
     else:
-        counts = (args.scenes, args.scenes // 5, args.scenes // 5)
+        counts = (args.scenes, *[max(1, args.scenes // 5)] * 2)
         train, valid, test = (
             scenes.of_tissue(count, part, args.side) for part, count in zip(scenes.PARTS, counts)
         )
@@ -64,7 +64,8 @@ def main(args):
         file = functools.partial(export.predict, path)
         maps = heads.segment(file, test, size=shape[:2])
         rows.append([path.name, bundle.size // 1000, dice(maps, test_y)])
-    large = np.concatenate([np.concatenate(test[i : i + 2], axis=1) for i in (0, 2)])
+    four = test[np.arange(4) % len(test)]
+    large = np.concatenate([np.concatenate(four[i : i + 2], axis=1) for i in (0, 2)])
     tiled = heads.segment(file, large, size=shape[:2], tile=True)
     report = [
         {"kind": "facts", "title": "Result", "facts": {"threshold": threshold}},
@@ -79,7 +80,7 @@ def main(args):
             "title": "What the int8 file says, and what is there",
             "figures": {
                 f"image {i}, {what}": heads.overlay(test[i], seen[i], names=["rest", "found"])
-                for i in range(3)
+                for i in range(min(3, len(test)))
                 for what, seen in {"found": maps, "true": test_y}.items()
             },
         },

@@ -33,7 +33,7 @@ def main(args):
         images, masks = masks_of(args.data, args.side, len(names))
         train, valid, test = ((images[x], masks[x]) for x in split(len(images), args.seed))
     else:
-        names, counts = NAMES, (args.scenes, args.scenes // 5, args.scenes // 5)
+        names, counts = NAMES, (args.scenes, *[max(1, args.scenes // 5)] * 2)
         train, valid, test = (
             scenes.of_streets(count, part, args.side) for part, count in zip(scenes.PARTS, counts)
         )
@@ -80,7 +80,7 @@ def main(args):
             "title": "What the int8 file says, and what is there",
             "figures": {
                 f"image {i}, {what}": heads.overlay(test[i], found[i], names=names)
-                for i in range(3)
+                for i in range(min(3, len(test)))
                 for what, found in {"found": maps, "true": test_y}.items()
             },
         },

@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers, tree
 
 from heads.base import Head
-from heads.graph import answers_by_name, functional_graph, head_nodes, heads_of
+from heads.graph import answers_by_name, ends_of, functional_graph, heads_of
 from heads.targets import as_arrays, batches_of
 
 
@@ -38,7 +38,10 @@ def deploy(model, **options):
     ['labels', 'probabilities']
     """
     graph = functional_graph(model)
-    answers = _answers(graph, _sort_options(heads_of(model), options))
+    chosen = _sort_options(heads_of(model), options)
+    names = [name for name, _ in ends_of(graph)]
+    made = dict(zip(names, _answers(graph, [chosen[name] for name in names])))
+    answers = {name: made[name] for name in chosen}
     by_name = answers_by_name(model)
     named = _flat(answers) if by_name else next(iter(answers.values()))
     outputs = _call_outputs(named, {layer.name for layer in model.layers})
@@ -48,20 +51,40 @@ def deploy(model, **options):
 
 
 def _answers(graph, options):
-    """Return for each head's name a dict of its named answers, on the graph's own inputs."""
-    answers = {}
-    for name, node in head_nodes(graph):
-        operation, features = node.operation, node.arguments.args[0]
+    """Return for each output of a graph a dict of its named answers, on the graph's own inputs.
+
+    Args:
+        graph: A functional model that ends in heads, or in models that do.
+        options: Options of each output, in their order.
+    """
+    nested, answers = {}, []
+    for x, chosen in zip(graph.outputs, options):
+        operation, index, place = x._keras_history
+        node = operation._inbound_nodes[index]
         if isinstance(operation, Head):
-            answer = operation.answer(features, **options[name])
-            answers[name] = answer if isinstance(answer, dict) else {operation.answer_name: answer}
-        else:
-            inner = functional_graph(operation)
-            inside = keras.Model(
-                inner._inputs_struct, _answers(inner, options), name=operation.name
-            )
-            answers.update(inside(features))
+            answer = operation.answer(node.arguments.args[0], **chosen)
+            answers.append(answer if isinstance(answer, dict) else {operation.answer_name: answer})
+            continue
+        if id(node) not in nested:
+            of_node = {
+                y._keras_history.tensor_index: i
+                for i, y in enumerate(graph.outputs)
+                if y._keras_history[:2] == (operation, index)
+            }
+            inner = [options[of_node[i]] for i in range(len(node.outputs))]
+            nested[id(node)] = _inside(operation, inner, nested)(node.arguments.args[0])
+        answers.append(nested[id(node)][place])
     return answers
+
+
+def _inside(model, options, made):
+    """Return the model that answers for a nested one, the same for the same options."""
+    key = id(model), repr(options)
+    if key not in made:
+        graph, count = functional_graph(model), sum(1 for x in made if isinstance(x, tuple))
+        name = f"{model.name}_{count}" if count else model.name
+        made[key] = keras.Model(graph._inputs_struct, _answers(graph, options), name=name)
+    return made[key]
 
 
 def _flat(answers):

@@ -73,12 +73,12 @@ def heads_of(model):
     Heads inside of nested models are found too.
 
     Raises:
-        ValueError: If the model is subclassed or has no head.
+        ValueError: If the model is subclassed or has no head, or two heads have one name.
     """
-    found = {}
-    for name, node in head_nodes(functional_graph(model)):
-        operation = node.operation
-        found.update({name: operation} if isinstance(operation, Head) else heads_of(operation))
+    graph = functional_graph(model)
+    found = dict(ends_of(graph))
+    if isinstance(graph._outputs_struct, dict):  # Keras sorts what it flattens
+        found = {key: found[key] for key in graph._outputs_struct if key in found}
     if not found:
         raise ValueError(
             "A model made by heads.attach is needed. "
@@ -87,29 +87,45 @@ def heads_of(model):
     return found
 
 
-def head_nodes(graph):
-    """Return a name and a node of each head and of each model that holds one, as outputs go."""
+def ends_of(graph):
+    """Return the name and the head of each output of a graph, as they go.
+
+    The name is the output's key, or else what the head is called where it was attached.
+
+    Raises:
+        ValueError: If outputs are not those of heads, each once, or two have one name.
+    """
     outputs = graph._outputs_struct
-    keys = (
-        {id(x._keras_history.operation): key for key, x in outputs.items()}
-        if isinstance(outputs, dict)
-        else {}
-    )
-    nodes = [
-        (keys.get(id(node.operation), node.operation.name), node)
-        for node in nodes_between(graph.outputs, ())
-        if isinstance(node.operation, Head) or _holds_head(node.operation)
-    ]
-    ends = [x for _, node in nodes for x in node.outputs]
-    if nodes and {id(x) for x in ends} != {id(x) for x in graph.outputs}:
+    keys = {id(x): key for key, x in outputs.items()} if isinstance(outputs, dict) else {}
+    nodes = [node for node in nodes_between(graph.outputs, ()) if _has_head(node.operation)]
+    if not nodes:
+        return []
+    if {id(x) for node in nodes for x in node.outputs} != {id(x) for x in graph.outputs}:
         made = [x._keras_history.operation.name for x in graph.outputs]
         raise ValueError(
             "The outputs of a model must be those of its heads, each once, with nothing behind "
             f"or beside them. Received: a model that ends in {', '.join(made)}, with the heads "
-            f"{', '.join(name for name, _ in nodes)}. A model that was deployed answers already."
+            f"{', '.join(node.operation.name for node in nodes)}. A model that was deployed "
+            "answers already."
         )
-    order = list(keys.values())
-    return sorted(nodes, key=lambda n: order.index(n[0]) if n[0] in order else len(order))
+    ends = [(keys.get(id(x), name), head) for x, (name, head) in zip(graph.outputs, _ends(graph))]
+    names = [name for name, _ in ends]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"Each head of a model has a name of its own. Received: {', '.join(names)}. Name the "
+            'outputs: keras.Model(inputs, {"left": …, "right": …}).'
+        )
+    return ends
+
+
+def _ends(graph):
+    """Yield the name and the head behind each output of a graph."""
+    for x in graph.outputs:
+        operation, _, place = x._keras_history
+        if isinstance(operation, Head):
+            yield operation.name, operation
+        else:
+            yield ends_of(functional_graph(operation))[place]
 
 
 def answers_by_name(model):
@@ -122,9 +138,11 @@ def _like_outputs(model, make):
     return made if answers_by_name(model) else next(iter(made.values()))
 
 
-def _holds_head(operation):
-    return isinstance(operation, keras.Model) and any(
-        isinstance(layer, Head) for layer in operation._flatten_layers(include_self=False)
+def _has_head(operation):
+    """Return whether an operation is a head, or a model that holds one."""
+    return isinstance(operation, Head) or (
+        isinstance(operation, keras.Model)
+        and any(isinstance(layer, Head) for layer in operation._flatten_layers(include_self=False))
     )
 
 

@@ -1,5 +1,6 @@
 """Images in files."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -12,11 +13,25 @@ def is_path(image):
     return isinstance(image, (str, os.PathLike))
 
 
+@contextlib.contextmanager
+def opened(path):
+    """Open the image of a file; what is wrong with it is a `ValueError` that names the file."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as file:
+            yield file
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError) as error:  # what Pillow raises of a broken file
+        raise ValueError(f"{path}: The file must be an image. Received: {error}.") from error
+
+
 def read(path, size=None):
     """Return the image of a file, upright, uint8 `(height, width, 3)`, resized if asked."""
     from PIL import Image
 
-    with Image.open(path) as file:
+    with opened(path) as file:
         check_mode(file, path)
         image = upright(file).convert("RGB")
     return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR) if size else image)
@@ -24,9 +39,7 @@ def read(path, size=None):
 
 def sides(path):
     """Return height and width of the image of a file, upright."""
-    from PIL import Image
-
-    with Image.open(path) as file:
+    with opened(path) as file:
         check_mode(file, path)
         turned = file.getexif().get(ORIENTATION, 1) >= 5
         return file.size if turned else file.size[::-1]

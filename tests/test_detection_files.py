@@ -158,3 +158,54 @@ def test_lines_of_yolo_and_objects_of_voc_are_named(tmp_path, images):
         heads.DetectionFiles.voc(folder, images)
     with pytest.raises(ValueError, match="A folder is needed"):
         heads.DetectionFiles.voc(tmp_path / "nowhere", images)
+
+
+def test_crowds_are_no_targets(images, tmp_path):
+    def change(content):
+        content["annotations"][1]["iscrowd"] = 1
+
+    files = heads.DetectionFiles.coco(write_coco(tmp_path, change), images)
+    assert files.crowd[0].tolist() == [False, True]
+    targets = files.targets((40, 60))
+    assert targets.shape == (3, 1, 5) and targets[0, 0].tolist() == [10, 5, 30, 25, 0]
+
+
+def test_ids_and_names_are_given_once(images, tmp_path):
+    def change(content):
+        content["images"][1]["id"] = 0
+
+    with pytest.raises(ValueError, match="boxes.json with 0 twice"):
+        heads.DetectionFiles.coco(write_coco(tmp_path, change), images)
+    with pytest.raises(ValueError, match="names of their own"):
+        heads.DetectionFiles.yolo(write_yolo(tmp_path), images, ["cat", "cat"])
+    files = heads.DetectionFiles.yolo(tmp_path / "labels", images, {0: "cat", 1: "dog"})
+    assert files.names == NAMES and files.labels[0].tolist() == [0, 1]
+
+
+def test_a_box_that_float32_makes_flat_is_named(images, tmp_path):
+    folder = write_yolo(tmp_path)
+    (folder / "c.txt").write_text("1 0.9 0.5 0.000000001 0.1\n")
+    with pytest.raises(ValueError, match=r"c.txt: line 1: A box must be wider"):
+        heads.DetectionFiles.yolo(folder, images, NAMES)
+
+
+def test_files_with_a_mark_of_their_encoding_are_read(images, tmp_path):
+    coco, yolo = write_coco(tmp_path), write_yolo(tmp_path)
+    for path in (coco, yolo / "a.txt"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert heads.DetectionFiles.coco(coco, images).labels[0].tolist() == [0, 1]
+    assert heads.DetectionFiles.yolo(yolo, images, NAMES).labels[0].tolist() == [0, 1]
+    (yolo / "b.txt").write_bytes(b"\xff\xfe1")
+    with pytest.raises(ValueError, match=r"b.txt: There must be a file of text"):
+        heads.DetectionFiles.yolo(yolo, images, NAMES)
+
+
+def test_a_truncated_image_is_named(images, tmp_path):
+    files = heads.DetectionFiles.yolo(write_yolo(tmp_path), images, NAMES)
+    noise = np.random.default_rng(0).integers(0, 255, (40, 60, 3), "uint8")
+    Image.fromarray(noise).save(images / "b.png")
+    (images / "b.png").write_bytes((images / "b.png").read_bytes()[:900])
+    with pytest.raises(ValueError, match="b.png: The file must be an image"):
+        files.image(1)
+    with pytest.raises(ValueError, match="`size` must be"):
+        files.dataset(64)

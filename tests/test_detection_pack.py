@@ -131,3 +131,25 @@ def test_problems_of_whole_arrays():
     assert "shape (3, 15)" in problems(PACKED.reshape(3, 15), 3)[0]
     nothing = np.full((2, 3, 5), [0, 0, 0, 0, -1.0])
     assert problems(nothing, 3) == []
+
+
+def test_sizes_of_images_may_be_tensors():
+    boxes, images = np.array([[[0.5, 0.25, 1.0, 0.5]]] * 2, "float32"), np.zeros((2, 40, 80, 3))
+    options = {"max_boxes": 1, "source": "rel_xyxy"}
+
+    def whole(x, boxes):
+        return pack_boxes(boxes, tf.zeros((1,)), image_size=tf.shape(x)[:2], **options)
+
+    def apart(x, boxes):
+        size = tf.shape(x)[0], tf.shape(x)[1]
+        return pack_boxes(boxes, tf.zeros((1,)), image_size=size, **options)
+
+    data = tf.data.Dataset.from_tensor_slices((images, boxes))
+    for function in (whole, apart):
+        for rows in data.map(function):
+            assert rows.numpy().tolist() == [[40, 10, 80, 20, 0]]
+
+
+def test_a_dict_of_boxes_has_labels():
+    with pytest.raises(ValueError, match="Received: boxes, classes"):
+        pack_boxes({"boxes": np.zeros((1, 4)), "classes": np.zeros(1)}, max_boxes=2)

@@ -177,3 +177,30 @@ def test_the_callback_needs_boxes():
     model.compile("sgd", loss=heads.losses(model))
     with pytest.raises(ValueError, match="answers with boxes is needed"):
         model.fit(np.ones((2, 4)), np.ones(2), callbacks=[heads.CocoScores((0, 0))], verbose=0)
+
+
+def test_the_callback_finds_out_before_it_trains(monkeypatch):
+    with pytest.raises(ValueError, match="every"):
+        heads.CocoScores((0, 0), every=0)
+    from heads.detection import coco_callback
+    from tests.test_benchmark_detection import tiny
+    from tests.test_detection_export import scenes
+
+    model, (x, y) = tiny("", 2), scenes(4)
+    model.compile("sgd", loss=heads.losses(model))
+
+    def no_step(*_):
+        raise AssertionError("a step was made")
+
+    monkeypatch.setattr(model, "train_step", no_step)
+    empty = np.full_like(y, -1)
+    data = [(x[:2], empty[:2]), (x[2:], empty[2:])]
+    with pytest.raises(ValueError, match="must have a box to find"):
+        model.fit(x, y, verbose=0, callbacks=[heads.CocoScores(data, every=3)])
+
+    def missing():
+        raise ImportError("COCO's scores need pycocotools")
+
+    monkeypatch.setattr(coco_callback, "required", missing)
+    with pytest.raises(ImportError, match="pycocotools"):
+        model.fit(x, y, verbose=0, callbacks=[heads.CocoScores((x, y), every=3)])

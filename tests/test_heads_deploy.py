@@ -222,3 +222,54 @@ def test_nothing_may_stand_behind_or_beside_a_head():
     for each in wrong:
         with pytest.raises(ValueError, match="nothing behind or beside them. Received: "):
             heads.deploy(each)
+
+
+def twins():
+    """Two models with heads of one name, on one input."""
+    made = []
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        head = heads.ClassificationHead(3, name="head")
+        made.append(heads.attach(backbone(), head, name=f"model{seed}"))
+    return made
+
+
+def test_heads_of_joined_models_are_named_by_the_outputs():
+    first, second = twins()
+    image = keras.Input(IMAGES.shape[1:])
+    both = keras.Model(image, {"a": first(image), "b": second(image)})
+    assert sorted(heads.losses(both)) == sorted(heads.metrics(both)) == ["a", "b"]
+    targets = dict.fromkeys("ab", np.arange(len(IMAGES)) % 3)
+    heads.check_targets((IMAGES, targets), both)
+    both.compile("sgd", loss=heads.losses(both), metrics=heads.metrics(both))
+    both.train_on_batch(IMAGES, targets)
+    answer = heads.deploy(both)(IMAGES)
+    for key, model in {"a": first, "b": second}.items():
+        expected = array(heads.deploy(model)(IMAGES))
+        np.testing.assert_allclose(array(answer[key]), expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="a name of its own. Received: head, head"):
+        heads.deploy(keras.Model(image, [first(image), second(image)]))
+
+
+def test_a_model_that_is_used_twice_answers_twice():
+    model, _ = twins()
+    left, right = (keras.Input(IMAGES.shape[1:]) for _ in range(2))
+    both = keras.Model([left, right], {"left": model(left), "right": model(right)})
+    mirrored = IMAGES[:, ::-1]
+    answer = heads.deploy(both)([IMAGES, mirrored])
+    for key, x in {"left": IMAGES, "right": mirrored}.items():
+        expected = array(heads.deploy(model)(x))
+        np.testing.assert_allclose(array(answer[key]), expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="a name of its own"):
+        heads.deploy(keras.Model([left, right], [model(left), model(right)]))
+
+
+def test_options_reach_the_nested_head_they_name():
+    made = [
+        heads.attach(backbone(), heads.ClassificationHead(2, name="head"), name=f"model_{key}")
+        for key in "ab"
+    ]
+    image = keras.Input(IMAGES.shape[1:])
+    both = keras.Model(image, {key: model(image) for key, model in zip("ab", made)})
+    answer = heads.deploy(both, a={"threshold": 0.0})(IMAGES)
+    assert sorted(answer) == ["a_labels", "a_probabilities", "b"]

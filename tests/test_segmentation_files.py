@@ -126,7 +126,10 @@ def wrong_files(folders):
             "b.png: Masks must hold class ids.* Received: 3 at row 0, column 2",
         ),
         "colour": (lambda: save(painted(IDS), path), "b.png: .* one channel. Received: 3"),
-        "broken": (lambda: path.write_bytes(b"no image"), "b.bmp: .* must be images. Received: "),
+        "broken": (
+            lambda: path.write_bytes(b"no image"),
+            "b.png: The file must be an image.",
+        ),
     }
 
 
@@ -174,3 +177,60 @@ def test_masks_without_images_and_folders_without_files(folders, tmp_path):
     for palette in ([(0, 0)], [(0, 0, 0), 1], [0, 0]):
         with pytest.raises(ValueError, match="`palette` must hold"):
             heads.SegmentationFiles(*folders, 3, palette=palette)
+
+
+@pytest.mark.parametrize("num_classes", [1, 2])
+def test_black_and_white_masks_need_to_say_what_white_is(folders, num_classes):
+    two = np.where(IDS == 1, 255, 0).astype("uint8")
+    both(folders[1], two)
+    with pytest.raises(ValueError, match=r"palette=\[0, 255\], or \{0: 0, 1: 1, 255: 255\}"):
+        heads.SegmentationFiles(*folders, num_classes).arrays()
+    with pytest.raises(ValueError, match=r"Received: 2 images .* Skipped, 2 in all: .*palette"):
+        heads.SegmentationFiles(*folders, num_classes, skip=True)
+    check(heads.SegmentationFiles(*folders, num_classes, palette=[0, 255]), IDS == 1)
+    ignored = {0: 0, 1: 1, 255: 255}
+    check(heads.SegmentationFiles(*folders, num_classes, palette=ignored), two)
+
+
+def test_grey_values_in_three_equal_channels_have_a_grey_palette(folders):
+    white = np.where(IDS == 1, 255, 0).astype("uint8")
+    both(folders[1], np.stack([white] * 3, -1))
+    check(heads.SegmentationFiles(*folders, 1, palette=np.array([0, 255])), IDS == 1)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_what_covers_is_no_class(folders, channels):
+    shape = np.where(IDS == 1, 255, 0).astype("uint8")
+    pixels = np.stack([shape] * (channels - 1) + [np.full_like(shape, 255)], -1)
+    both(folders[1], pixels)
+    check(heads.SegmentationFiles(folders[0], [folders[1]], 2), IDS == 1)
+
+
+def test_shares_of_classes_are_no_ids(folders):
+    for stem in "ab":
+        save(np.array([[0, 0.7, 1], [1, 0, 0]], "float32"), folders[1] / f"{stem}.tif")
+    with pytest.raises(ValueError, match=r"whole numbers .* Received: 0.69.* at row 0, column 1"):
+        heads.SegmentationFiles(*folders, 3).arrays()
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_file_that_ends_too_early_is_named(folders, broken):
+    both(folders[1], IDS)
+    for stem in "ab":
+        noise = np.random.default_rng(0).integers(0, 2, (80, 90, 3), "uint8")
+        save(noise, folders[0] / f"{stem}.bmp")
+        save(noise[..., 0], folders[1] / f"{stem}.png")
+    path = folders[broken] / ("b.bmp", "b.png")[broken]
+    path.write_bytes(path.read_bytes()[:600])
+    match = f"{path.name}: The file must be an image"
+    with pytest.raises(ValueError, match=match):
+        heads.SegmentationFiles(*folders, 3).arrays()
+    with pytest.warns(UserWarning, match=match):
+        assert len(heads.SegmentationFiles(*folders, 3, skip=True)) == 1
+
+
+@pytest.mark.parametrize("palette", [[0.5, 1], {0: "ground", 255: 1}, [(0, 0, 0), (999999, 0, 0)]])
+def test_palettes_are_whole_numbers(folders, palette):
+    both(folders[1], IDS)
+    with pytest.raises(ValueError, match="whole numbers"):
+        heads.SegmentationFiles(*folders, 2, palette=palette)

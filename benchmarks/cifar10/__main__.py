@@ -59,7 +59,10 @@ def main(args):
     cut = f"-cut{args.cut}" if args.cut else ""
     folder = Path(args.folder, f"{args.network}-{args.epochs}-{args.seed}{cut}")
     found = {"network": args.network, "backend": keras.backend.backend()}
+    path = folder / f"{args.network}.tflite"
     if args.model:
+        found = {"model": args.model}
+        path = Path(args.folder, "scored.tflite")
         model = averaged([keras.saving.load_model(path, compile=False) for path in args.model])
     else:
         model, done, facts = train(
@@ -84,7 +87,8 @@ def main(args):
         bare(model).save(folder / "model.keras")
     found["params"] = model.count_params()
     found["macs"] = export.measure(model).macs
-    found |= score(model, arrays, folder / f"{args.network}.tflite", args.calibration)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found |= score(model, arrays, path, args.calibration)
     print(json.dumps(found, indent=1))
 
 

@@ -117,8 +117,11 @@ def averaged(models):
     It is as good as an ensemble of them, or nearly so, where they come of one training
     (Wortsman et al., 2022, "Model soups").
     """
-    first = models[0]
-    first.set_weights([np.mean(x, 0) for x in zip(*(model.get_weights() for model in models))])
+    first, weights = models[0], [model.get_weights() for model in models]
+    shapes = [[x.shape for x in each] for each in weights]
+    if any(each != shapes[0] for each in shapes):
+        raise SystemExit("Models that are averaged are of one network. Received: several.")
+    first.set_weights([np.mean(x, 0) for x in zip(*weights)])
     return first
 
 

@@ -64,6 +64,9 @@ def cells(x, names):
 
 
 def parse(words=None):
+    from benchmarks.detection.networks import HEADS
+    from benchmarks.kept import check_names
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -75,7 +78,9 @@ def parse(words=None):
     parser.add_argument("--rounds", type=int, default=10, help="of timing; 0 for none")
     parser.add_argument("--split", choices=("valid", "test"), default="test", help="that is scored")
     parser.add_argument("--folder", default="runs/detection", help="where models and files go")
-    return parser.parse_args(words)
+    args = parser.parse_args(words)
+    check_names(parser, args.heads, HEADS)
+    return args
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import tuning
 from benchmarks.clock import trained
 from benchmarks.detection.data import Batches
 from benchmarks.detection.networks import detector, network_of
+from benchmarks.kept import settle
 from benchmarks.timing import LOOSE, compared, files_in_turn
 
 SCORE = 0.01  # least score of boxes that average precision counts
@@ -71,19 +72,12 @@ def run(name, splits, names, args):
     """Return all facts of one detector, kept in its folder."""
     settings = f"{name.replace(', ', '-').replace(' ', '-')}-{args.epochs}-{args.seed}"
     folder = Path(args.folder, settings)
+    settings = {key: getattr(args, key) for key in ("epochs", "batch", "peak", "seed")}
+    settle(folder, **settings)
     kept = folder / f"{args.split}.json"
     if kept.exists():
         return json.loads(kept.read_text())
-    model, facts = train(
-        name,
-        splits,
-        names,
-        folder,
-        epochs=args.epochs,
-        batch=args.batch,
-        peak=args.peak,
-        seed=args.seed,
-    )
+    model, facts = train(name, splits, names, folder, **settings)
     found = {"name": name, "backbone_params": of_backbone(model), **facts}
     found |= score(model, splits, args.split, folder, args.rounds)
     kept.write_text(json.dumps(found))

@@ -1,10 +1,11 @@
 """Segmenters of streets and membranes: `python -m benchmarks.segmentation` prints tables.
 
 On CamVid all heads learn from scratch, on one backbone, at 192 x 144 pixels; the settings were
-chosen on the validation frames (`--split valid`), and the test frames are read once, by the trained
-networks and their files. On ISBI 2012 five folds of contiguous slices are left out in turn, with
-settings fixed before; the figure is that of the membrane, the smaller class, over all slices. What
-is done is kept under runs/, and the same command goes on.
+chosen on the validation frames (`--split valid`), and the test frames, every second one of
+CamVid's, are read once, by the trained networks and their files. On ISBI 2012 five folds of
+contiguous slices are left out in turn, with settings fixed before; the figure is that of the
+membrane, the smaller class, over all slices. What is done is kept under runs/, and the same
+command goes on.
 """
 
 import argparse
@@ -23,11 +24,13 @@ def street(name, splits, names, args):
 
     import export
     import heads
+    from benchmarks.kept import settle
     from benchmarks.segmentation import networks
     from benchmarks.segmentation.data import VOID, Batches
     from benchmarks.segmentation.training import confusion, files, train
 
     folder = Path(args.folder, f"camvid-{plain(name)}-{args.epochs}-{args.seed}")
+    settle(folder, epochs=args.epochs, batch=args.batch, peak=args.peak, seed=args.seed)
     kept = folder / f"{args.split}.json"
     if kept.exists():
         return json.loads(kept.read_text())
@@ -61,6 +64,7 @@ def membrane(name, args):
 
     import export
     import heads
+    from benchmarks.kept import settle
     from benchmarks.segmentation import networks
     from benchmarks.segmentation.data import FOLDS, Batches, membranes
     from benchmarks.segmentation.training import confusion, files, train
@@ -68,11 +72,12 @@ def membrane(name, args):
     rows, seen = [], {"float32": ([], []), "int8": ([], [])}
     for fold in range(FOLDS):
         folder = Path(args.folder, f"isbi-{plain(name)}-{args.isbi_epochs}-{args.seed}-{fold}")
+        settle(folder, epochs=args.isbi_epochs, batch=args.batch, peak=args.peak, seed=args.seed)
         splits = membranes(fold)
         keras.utils.set_random_seed(args.seed)
         model = networks.membranes(name)
         options = {"turns": True, "repeats": 4, "seed": args.seed}
-        batches = Batches(*splits["train"], 8, (128, 128), (0.8, 1.25), **options)
+        batches = Batches(*splits["train"], args.batch, (128, 128), (0.8, 1.25), **options)
         model, facts = train(model, batches, folder, epochs=args.isbi_epochs, peak=args.peak)
         images, masks = splits["test"]
         images, shape = images.astype("float32"), (256, 256, 1)
@@ -159,6 +164,9 @@ def files_of(x):
 
 
 def parse(words=None):
+    from benchmarks.kept import check_names
+    from benchmarks.segmentation.networks import MEMBRANES, STREETS
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -166,14 +174,17 @@ def parse(words=None):
     parser.add_argument(
         "--membranes", nargs="*", help="names in networks.MEMBRANES; all by default"
     )
-    parser.add_argument("--epochs", type=int, default=40, help="on CamVid")
-    parser.add_argument("--isbi-epochs", type=int, default=20, help="of each fold, four times over")
+    parser.add_argument("--epochs", type=int, default=100, help="on CamVid")
+    parser.add_argument("--isbi-epochs", type=int, default=50, help="of each fold, four times over")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--peak", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", choices=("valid", "test"), default="test", help="of CamVid")
     parser.add_argument("--folder", default="runs/segmentation", help="where models and files go")
-    return parser.parse_args(words)
+    args = parser.parse_args(words)
+    for given, known in ((args.streets, STREETS), (args.membranes, MEMBRANES)):
+        check_names(parser, given, known)
+    return args
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ class TaskAligned(NamedTuple):
 
     Positions within a box are ranked by `score**alpha * iou**beta`, and the best `most` learn it;
     a position that several boxes want learns the one that it overlaps most. Boxes smaller than
-    the finest stride count as large as it, so that they are learned somewhere.
+    the finest stride count as large as it, so that they are learned somewhere; beyond the last
+    positions, where a backbone rounds its sides down, they are not.
 
     Reference: [Feng et al., 2021](https://arxiv.org/abs/2108.07755); the exponents are YOLOv8's.
     """

@@ -116,7 +116,8 @@ def _by_image(predictions):
     return [dict(zip(keys, rows)) for rows in zip(*(np.asarray(predictions[key]) for key in keys))]
 
 
-def _evaluated(targets, predictions, count, crowd, area):
+def required():
+    """Return pycocotools' classes; raise, with the repair, where it is not installed."""
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
@@ -124,6 +125,11 @@ def _evaluated(targets, predictions, count, crowd, area):
         raise ImportError(
             "COCO's scores need pycocotools: pip install keras-blocks[detection]."
         ) from error
+    return COCO, COCOeval
+
+
+def _evaluated(targets, predictions, count, crowd, area):
+    COCO, COCOeval = required()
     truth, guesses = [], []
     for i, rows in enumerate(targets):
         for j in np.flatnonzero(rows[:, 4] != NOTHING):

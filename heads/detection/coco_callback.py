@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from keras import tree
 
-from heads.detection.average_precision import coco_scores
+from blocks.base import check_positive
+from heads.detection.average_precision import coco_scores, required
 from heads.detection.base import BoxHead, boxes_of
 from heads.detection.pack import NOTHING
 from heads.graph import heads_of
@@ -20,6 +21,8 @@ class CocoScores(keras.callbacks.Callback):
     they are told the direction: `EarlyStopping("val_map", mode="max")`. In epochs between two
     looks they hold what the last one found.
 
+    Targets know of no crowds, so COCO's own figure needs `heads.coco_scores(…, crowd=…)`.
+
     Args:
         data: `(images, targets)`, the targets as `heads.pack_boxes` makes them, or a dataset of
             such batches, in the same order each time.
@@ -30,19 +33,23 @@ class CocoScores(keras.callbacks.Callback):
         **options: Further options of the head's decoder, such as `iou`.
 
     Raises:
-        ValueError: If the model has not one head that answers with boxes.
+        ValueError: If the model has not one head that answers with boxes, or `data` no box.
+        ImportError: If pycocotools is not installed.
 
     >>> callback = CocoScores((np.zeros((2, 64, 64, 3)), np.zeros((2, 5, 5))), every=5)
     """
 
     def __init__(self, data, *, every=1, score=0.01, max_detections=100, name="val", **options):
         super().__init__()
+        check_positive(every=every)
         self.data, self.every, self.name, self.found = data, every, name, {}
         self.options = {"score": score, "max_detections": max_detections, **options}
 
     def on_train_begin(self, logs=None):
+        required()
         self.answers, self.found = boxes_of(self.model, **self.options), {}
-        if isinstance(self.data, tuple) and not np.any(self.boxes(self.data[1])[..., 4] != NOTHING):
+        targets = (self.boxes(y) for _, y, *_ in batches_of(self.data))
+        if not any(np.any(y[..., 4] != NOTHING) for y in targets):
             raise ValueError("`data` must have a box to find. Received: targets without any.")
 
     def boxes(self, targets):

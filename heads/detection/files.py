@@ -33,7 +33,9 @@ class DetectionFiles:
     """
 
     def __init__(self, names, images, *, skip=False):
-        self.names, self.skipped = list(names), []
+        self.names, self.skipped = list(names.values() if isinstance(names, dict) else names), []
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"Classes have names of their own. Received: {self.names}.")
         self.paths, self.sides, self.boxes, self.labels = [], [], [], []
         self.crowd, self.area = [], []
         ids = {name: i for i, name in enumerate(self.names)}
@@ -79,6 +81,7 @@ class DetectionFiles:
     @classmethod
     def yolo(cls, labels, images, names, *, skip=False):
         """Read a folder of YOLO's text files, whose class numbers are places in `names`."""
+        names = list(names.values() if isinstance(names, dict) else names)
         found = formats.yolo(_folder(labels), _folder(images))
         for _, notes in found:
             for note in notes:
@@ -95,14 +98,20 @@ class DetectionFiles:
         return pixels.read(self.paths[index], size)
 
     def targets(self, size, max_boxes=None, keep_largest=False):
-        """Return all boxes as targets for images of `(height, width)`, as `pack_boxes` does."""
-        most = max(map(len, self.boxes)) if max_boxes is None else max_boxes
+        """Return the boxes as targets for images of `(height, width)`, as `pack_boxes` does.
+
+        Crowds are left out: nothing is learned of them.
+        """
+        _check_size(size)
+        single = [~crowd for crowd in self.crowd]
         scaled = [
-            boxes * np.array([size[1] / width, size[0] / height] * 2, "float32")
-            for boxes, (height, width) in zip(self.boxes, self.sides)
+            boxes[kept] * np.array([size[1] / width, size[0] / height] * 2, "float32")
+            for boxes, kept, (height, width) in zip(self.boxes, single, self.sides)
         ]
+        labels = [ids[kept] for ids, kept in zip(self.labels, single)]
+        most = max(map(len, scaled)) if max_boxes is None else max_boxes
         options = {"max_boxes": max(1, most), "keep_largest": keep_largest}
-        return pack_boxes(scaled, self.labels, **options)
+        return pack_boxes(scaled, labels, **options)
 
     def dataset(
         self, size, batch_size=8, *, max_boxes=None, keep_largest=False, shuffle=False, seed=None
@@ -110,7 +119,8 @@ class DetectionFiles:
         """Return a `tf.data.Dataset` of batches of images and targets that reads files each time.
 
         Args:
-            size: `(height, width)` to which the images are resized.
+            size: `(height, width)` to which the images are resized, their targets as `targets`
+                gives them.
             batch_size: Number of images in a batch.
             max_boxes: Rows of the targets; by default as many as an image has at most.
             keep_largest: Whether of more boxes the largest are kept. If not, they are an error.
@@ -140,8 +150,6 @@ class DetectionFiles:
             self.skipped.append(f"{path}: Each image must be there. Received: no such file.")
         except ValueError as error:
             self.skipped.append(str(error))
-        except (OSError, SyntaxError) as error:
-            self.skipped.append(f"{path}: The file must be an image. Received: {error}.")
         return None
 
     def _row(self, note, sides, ids):
@@ -168,13 +176,21 @@ def _wrong(corners, note, sides, ids):
     if (corners[2:] <= corners[:2]).any():
         return f"A box must be wider and higher than 0. Received: {shown}."
     whole = np.array([width, height] * 2)
-    cut = np.clip(corners, 0, whole)
+    cut = np.clip(corners, 0, whole).astype("float32")  # as they are kept
     beyond = (corners < -BEYOND).any() or (corners > whole + BEYOND).any()
+    if not beyond and (cut[2:] <= cut[:2]).any() and (cut[:2] < whole[:2]).all():
+        return f"A box must be wider and higher than 0. Received: {np.array(corners).tolist()}."
     if beyond or (cut[2:] <= cut[:2]).any():
         return f"A box must lie in its image, {width} x {height}. Received: {shown}."
     if note.kind not in ids:
         return f"The class must be one of {', '.join(map(str, ids))}. Received: {note.kind!r}."
     return None
+
+
+def _check_size(size):
+    if not isinstance(size, (list, tuple)) or len(size) != 2:
+        raise ValueError(f"`size` must be (height, width). Received: size={size!r}.")
+    check_positive(height=size[0], width=size[1])
 
 
 def _folder(path):

@@ -1,6 +1,7 @@
 """Annotations of boxes as COCO, Pascal VOC and YOLO write them, one form for all."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -27,7 +28,7 @@ class Note:
 
 def coco(path, images):
     """Return the classes of a COCO file, and for each image its path and notes."""
-    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     missing = [key for key in ("images", "annotations", "categories") if key not in content]
     if missing:
         raise ValueError(
@@ -41,16 +42,24 @@ def coco(path, images):
             f"Received: {path} with {', '.join(map(str, kinds.values()))}."
         )
     found = {x["id"]: (Path(images, x["file_name"]), []) for x in content["images"]}
+    if len(found) < len(content["images"]):
+        twice = Counter(x["id"] for x in content["images"]).most_common(1)[0][0]
+        raise ValueError(f"Images have ids of their own. Received: {path} with {twice!r} twice.")
     for entry in content["annotations"]:
         place = f"{path}: annotation {entry.get('id')}"
         try:
             left, top, width, height = map(float, entry["bbox"])
             note = Note(place, (left, top, left + width, top + height))
             note.kind = kinds.get(entry["category_id"], entry["category_id"])
-            note.crowd, note.area = bool(entry.get("iscrowd")), entry.get("area")
+            area = entry.get("area")
+            note.crowd, note.area = (
+                bool(entry.get("iscrowd")),
+                None if area is None else float(area),
+            )
             found[entry["image_id"]][1].append(note)
         except (KeyError, TypeError, ValueError) as error:
-            problem = f"bbox of four numbers, category_id and image_id of the file. {error!r}"
+            problem = "bbox of four numbers, category_id and image_id of the file, and an area, if "
+            problem += f"any, that is a number. {error!r}"
             found.setdefault(None, (None, []))[1].append(Note(place, problem=problem))
     return list(kinds.values()), list(found.values())
 
@@ -87,7 +96,10 @@ def yolo(labels, images):
     found = []
     for image in sorted(x for x in Path(images).iterdir() if x.suffix.lower() in SUFFIXES):
         path, notes = Path(labels, f"{image.stem}.txt"), []
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines() if path.exists() else []
+        except UnicodeDecodeError as error:
+            lines, notes = [], [Note(str(path), problem=f"a file of text. {error}")]
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue

@@ -33,7 +33,8 @@ def pack_boxes(
         max_boxes: Rows of the result for each image.
         source: Format of the boxes, one of Keras's: `"xyxy"`, `"yxyx"`, `"xywh"`,
             `"center_xywh"`, `"center_yxhw"`, and the same with `"rel_"` before it, from 0 to 1.
-        image_size: `(height, width)` in pixels; needed where boxes are relative.
+        image_size: `(height, width)` in pixels, of tensors inside of `map`; needed where boxes
+            are relative.
         keep_largest: Whether of more boxes than `max_boxes` the largest are kept. If not, they
             are an error.
 
@@ -58,6 +59,10 @@ def pack_boxes(
             f"Relative boxes need `image_size`, (height, width). Received: source={source!r}."
         )
     if isinstance(boxes, dict):
+        if not set(boxes) >= {"boxes", "labels"}:
+            raise ValueError(
+                f"A dict of boxes has 'boxes' and 'labels'. Received: {', '.join(boxes)}."
+            )
         boxes, labels = boxes["boxes"], boxes["labels"]
     if labels is None:
         raise ValueError("`labels` must be the class ids of the boxes. Received: labels=None.")
@@ -204,5 +209,9 @@ def _corners(boxes, source, image_size):
     sides = KINDS[source.removeprefix("rel_")](*(boxes[..., i] for i in range(4)))
     if not source.startswith("rel_"):
         return sides
+    if hasattr(image_size, "dtype") or any(hasattr(x, "dtype") for x in image_size):
+        import tensorflow as tf
+
+        image_size = tf.unstack(tf.cast(image_size, "float32"), num=2)
     height, width = image_size
     return [side * length for side, length in zip(sides, (width, height, width, height))]

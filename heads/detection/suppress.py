@@ -1,6 +1,7 @@
 """Non-maximum suppression, one for training and files."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from heads.detection.overlap import overlap
@@ -29,6 +30,8 @@ def _by_operation(boxes, scores, most, iou):
     """One operation of TensorFlow, which LiteRT has, too, for the one image of a file."""
     import tensorflow as tf
 
+    if iou < 1:  # LiteRT leaves out boxes that overlap by `iou` exactly, too
+        iou = float(np.nextafter(np.float32(iou), np.float32(1)))
     places, count = tf.raw_ops.NonMaxSuppressionV4(
         boxes=boxes[0],
         scores=scores[0],

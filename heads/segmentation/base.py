@@ -26,7 +26,7 @@ class SegmentationHead(Head):
     by_batch = True
 
     def __init__(
-        self, num_classes, levels, *, loss="cross_entropy", ignore_label=255, rank=2, **kwargs
+        self, num_classes, levels, rank=2, *, loss="cross_entropy", ignore_label=255, **kwargs
     ):
         super().__init__(**kwargs)
         check_positive(num_classes=num_classes)
@@ -37,10 +37,10 @@ class SegmentationHead(Head):
                 "`ignore_label` must be a whole number, or None. "
                 f"Received: ignore_label={ignore_label!r}."
             )
-        if ignore_label is not None and num_classes == 1 and ignore_label in (0, 1):
+        if ignore_label is not None and 0 <= ignore_label < max(num_classes, 2):
             raise ValueError(
-                "Of a binary mask neither 0 nor 1 can be ignored. "
-                f"Received: ignore_label={ignore_label}."
+                f"The ignored label must be none of the classes, 0 to {max(num_classes, 2) - 1}. "
+                f"Received: ignore_label={ignore_label}. Give another, or None."
             )
         self.levels = ("image", *check_names(levels))
         self.rank = rank
@@ -124,7 +124,7 @@ def check_names(levels):
     listed = isinstance(levels, (list, tuple)) and levels
     if not listed or not all(isinstance(x, str) for x in levels) or len({*levels}) < len(levels):
         raise ValueError(
-            f"`levels` must be names of features, fine to coarse. Received: levels={levels!r}. "
-            'Write ["P2", "P3", "P4", "P5"].'
+            "Levels must be names of features, each once, fine to coarse, such as "
+            f'["P2", "P3", "P4", "P5"]. Received: {levels!r}.'
         )
     return tuple(levels)

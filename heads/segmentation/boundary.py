@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from blocks.base import check_positive, register
-from heads.segmentation.masks import MaskTargets
+from heads.segmentation.masks import MaskTargets, one_an_image
 
 
 def edges(masks, known, width=3):
@@ -72,7 +72,7 @@ class BoundaryF1(keras.Metric):
         )
         f1, seen = agreement(true, guess, 2 * self.tolerance + 1)
         if sample_weight is not None:
-            seen = seen * ops.reshape(ops.cast(sample_weight, self.dtype), (-1, 1))
+            seen = seen * ops.cast(one_an_image(sample_weight), self.dtype)[:, None]
         self.total.assign_add(ops.sum(f1 * seen, axis=0))
         self.images.assign_add(ops.sum(seen, axis=0))
 

@@ -57,7 +57,7 @@ class DeepLabHead(SegmentationHead):
         **kwargs,
     ):
         levels = [level] if low_level is None else [low_level, level]
-        super().__init__(num_classes, levels, loss=loss, ignore_label=ignore_label, **kwargs)
+        super().__init__(num_classes, levels, 2, loss=loss, ignore_label=ignore_label, **kwargs)
         check_positive(filters=filters)
         common = {"norm": norm, "dtype": self.dtype_policy}
         conv = DepthwiseSeparableConv if separable else ConvNormAct

@@ -25,7 +25,8 @@ class SegmentationFiles:
     Args:
         images: Folder of the images.
         masks: Folder of the masks, each with the name of its image but for the suffix. Without a
-            palette their pixels are class ids, those of an indexed PNG its indices. Or a list of
+            palette their pixels are class ids, those of an indexed PNG its indices; masks of 0 and
+            255 need one, because 255 is the label that does not count. Or a list of
             folders, one for each class from 1 on, whose masks are not zero where the class is; the
             later folder wins, the rest is class 0.
         num_classes: Number of classes; 1 is a binary mask.
@@ -86,6 +87,7 @@ class SegmentationFiles:
             raise ValueError(
                 f"There must be images with masks. Received: {len(paths)} images in {images}, "
                 f"{sum(map(len, folders))} masks in {masks}."
+                + "".join(f" Skipped, {len(problems)} in all: {text}" for text in problems[:1])
             )
         lonely = [x for folder in folders for stem, x in folder.items() if stem not in paths]
         self.skipped = problems + [f"{x}: a mask without an image." for x in lonely]
@@ -139,21 +141,23 @@ class SegmentationFiles:
         return pixels.read(path, self.size)
 
     def _mask(self, paths):
-        from PIL import Image
-
         ids = np.zeros((), "int32")
         for number, path in enumerate(paths, start=1):
-            with Image.open(path) as file:
-                pixels = np.asarray(file.convert("RGB") if self.colored else file)
+            with pixels.opened(path) as file:
+                found = np.asarray(file.convert("RGB") if self.colored else file)
+                if "A" in file.getbands() and not self.colored:  # what covers is no value
+                    found = found[..., 0] if found.shape[-1] == 2 else found[..., :-1]
             if self.several:
-                pixels = pixels.reshape(*pixels.shape[:2], -1)[..., :3].any(-1)
-                ids = np.where(pixels, np.int32(number), ids)
+                found = found.reshape(*found.shape[:2], -1).any(-1)
+                ids = np.where(found, np.int32(number), ids)
             else:
-                ids = self._ids(pixels, path)
+                ids = self._ids(found, path)
         return nearest(ids, self.size) if self.size else ids
 
     def _ids(self, pixels, path):
         """Return the class ids of pixels; raise where one has none."""
+        if self.palette and pixels.ndim == 3 and not self.colored and _is_grey(pixels):
+            pixels = pixels[..., 0]
         if pixels.ndim != 2 and not self.colored:
             raise ValueError(
                 f"{path}: Masks of class ids have one channel. Received: {pixels.shape[-1]}. "
@@ -161,11 +165,13 @@ class SegmentationFiles:
             )
         if self.palette:
             pixels = ids_of_colors(pixels, self.palette, path)
-        _, wrong = self.targets.known(pixels.astype("int64"))
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0].tolist()
-            two = set(np.unique(pixels).tolist()) == {0, 255}
-            repair = " A mask of 0 and 255 has palette=[0, 255]." if two else ""
+        numbers = pixels if pixels.dtype.kind == "f" else pixels.astype("int64")
+        _, wrong = self.targets.known(numbers)
+        two = not self.palette and set(np.unique(pixels).tolist()) == {0, 255}
+        if wrong.any() or (two and self.targets.num_classes <= 2):
+            row, column = np.argwhere(wrong | (pixels == 255))[0].tolist()
+            repair = " A mask of 0 and 255 has palette=[0, 255]" if two else ""
+            repair += ", or {0: 0, 1: 1, 255: 255} where 255 is to be ignored." if two else ""
             raise ValueError(
                 f"{path}: {self.targets.rule} Received: {pixels[row, column]} at row {row}, "
                 f"column {column}.{repair}"
@@ -174,15 +180,13 @@ class SegmentationFiles:
 
     def _wrong(self, image, masks, read):
         """Return what is wrong with a pair of files, or `None`."""
-        from PIL import Image
-
         if None in masks:
             place = f" of class {masks.index(None) + 1}" if self.several else ""
             return f"{image}: Each image must have a mask. Received: none{place}."
         try:
             sides = pixels.sides(image)[::-1]
             for mask in masks:
-                with Image.open(mask) as file:
+                with pixels.opened(mask) as file:
                     if file.size != sides:
                         return (
                             f"{mask}: A mask must be as large as its image. Received: "
@@ -190,11 +194,14 @@ class SegmentationFiles:
                         )
             if read:
                 self._image(image), self._mask(masks)
-        except (OSError, SyntaxError) as error:  # what Pillow raises of a broken file
-            return f"{image}: The files must be images. Received: {error}."
         except ValueError as error:
             return str(error)
         return None
+
+
+def _is_grey(pixels):
+    """Return whether the channels of a coloured image are equal."""
+    return (pixels[..., :3] == pixels[..., :1]).all()
 
 
 def _folder(path):

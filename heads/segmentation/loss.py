@@ -4,10 +4,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from blocks.base import register
+from blocks.base import check_positive, check_rate, register
 from heads.base import are_numbers
 from heads.segmentation.losses import LOSSES
-from heads.segmentation.masks import MaskTargets
+from heads.segmentation.masks import MaskTargets, one_an_image
 from heads.values import require
 
 
@@ -18,7 +18,7 @@ class SegmentationLoss(keras.Loss):
     `"cross_entropy"` and `"focal"` are means over all positions that count. The others compare
     areas or edges, image by image, in the mean of the classes which an image has: `"dice"`,
     `"tversky"`, `"lovasz"` (softmax, or hinge in a binary mask) and `"boundary"`. An image without
-    a class has none of these, so they are best added to one of the first two.
+    a class has none of these but the hinge, so they are best added to one of the first two.
 
     Positions of the ignored label give no loss and no gradient; where nothing counts the loss
     is 0. Weights of samples are one an image.
@@ -71,13 +71,7 @@ class SegmentationLoss(keras.Loss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         if sample_weight is not None and len(ops.shape(sample_weight)) > 1:
-            shape = tuple(ops.shape(sample_weight))
-            if any(side != 1 for side in shape[1:]):
-                raise ValueError(
-                    "Weights of samples are one an image, (batch,). "
-                    f"Received: shape {shape}. Give positions without weight the ignored label."
-                )
-            sample_weight = ops.reshape(sample_weight, (-1,))
+            sample_weight = one_an_image(sample_weight)
         return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
@@ -112,7 +106,14 @@ def _copied(parts):
 
 
 def _named(parts):
-    return {parts: 1.0} if isinstance(parts, str) else dict(parts) if parts else {"": 1.0}
+    if isinstance(parts, str):
+        return {parts: 1.0}
+    if not isinstance(parts, dict) or not parts:
+        raise ValueError(
+            f"`loss` must be of {sorted(LOSSES)}, or a dict of some with their weights. "
+            f"Received: {parts!r}."
+        )
+    return parts
 
 
 def _part(name, given, num_classes):
@@ -141,6 +142,8 @@ def _part(name, given, num_classes):
             raise ValueError(
                 f"`{option}` of {name!r} must be {form}, not negative. Received: {value!r}."
             )
+    check_rate(label_smoothing=options.get("label_smoothing", 0))
+    check_positive(tolerance=options.get("tolerance", 1))
     return name, float(weight), options
 
 

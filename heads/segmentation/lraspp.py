@@ -48,7 +48,7 @@ class LRASPPHead(SegmentationHead):
         **kwargs,
     ):
         super().__init__(
-            num_classes, [low_level, level], loss=loss, ignore_label=ignore_label, **kwargs
+            num_classes, [low_level, level], 2, loss=loss, ignore_label=ignore_label, **kwargs
         )
         check_positive(filters=filters)
         policy = self.dtype_policy

@@ -143,10 +143,24 @@ class MaskTargets(NamedTuple):
             )
         missing = sorted(set(range(self.classes)) - set(np.unique(rows[known]).astype(int)))
         if missing:
+            white = self.ignore_label == 255 and self.classes == 2 and (rows == 255).any()
+            repair = " If 255 is class 1: masks // 255, and ignore_label=None." if white else ""
             found.append(
                 f"{len(missing)} of {self.classes} classes are in no mask: {_listed(missing)}."
+                f"{repair}"
             )
         return found
+
+
+def one_an_image(weights):
+    """Return weights of samples as `(batch,)`; raise where there are more than one an image."""
+    shape = tuple(ops.shape(weights))
+    if any(side != 1 for side in shape[1:]):
+        raise ValueError(
+            "Weights of samples are one an image, (batch,). "
+            f"Received: shape {shape}. Give positions without weight the ignored label."
+        )
+    return ops.reshape(weights, (-1,))
 
 
 def _listed(numbers):

@@ -57,14 +57,21 @@ def painted(image, classes, *, alpha=0.5, ignore_label=255):
             "A class map (height, width) belongs to an image of the same sides and one or three "
             f"channels. Received: shapes {classes.shape} and {image.shape}."
         )
+    shown = classes != 0 if ignore_label is None else (classes != 0) & (classes != ignore_label)
+    if classes.dtype.kind not in "biu" or (classes[shown] < 0).any():
+        raise ValueError(
+            "A class map holds whole numbers, 0 and up, and perhaps the ignored label. "
+            f"Received: {classes.dtype} from {classes.min()} to {classes.max()}, "
+            f"ignore_label={ignore_label}."
+        )
     if not 0 <= alpha <= 1:
         raise ValueError(f"`alpha` must lie from 0 to 1. Received: alpha={alpha!r}.")
     x = np.broadcast_to(image.astype("float64"), (*classes.shape, 3))
     low, high = x.min(), x.max()
     if low < 0 or high > 255 or (image.dtype.kind == "f" and high <= 1):
         x = (x - low) / max(high - low, 1e-12) * 255
-    shown = (classes != 0) & (classes != ignore_label)
-    paint = colors(int(classes.max()) + 1)[np.where(shown, classes, 0)]
+    ids = np.where(shown, classes, 0).astype(int)
+    paint = colors(int(ids.max()) + 1)[ids]
     share = alpha * shown[..., None]
     return np.round(x * (1 - share) + paint * share).astype("uint8")
 

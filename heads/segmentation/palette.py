@@ -7,12 +7,16 @@ def as_palette(palette):
     """Return a palette as a dict from a tuple or a number to an id."""
     if palette is None:
         return None
-    items = palette.items() if isinstance(palette, dict) else zip(palette, range(len(palette)))
-    found = {tuple(k) if isinstance(k, (list, tuple)) else k: v for k, v in items}
+    colors = [np.asarray(color).tolist() for color in palette]
+    ids = list(palette.values()) if isinstance(palette, dict) else range(len(colors))
+    found = {tuple(k) if isinstance(k, list) else k: v for k, v in zip(colors, ids)}
     kinds = {len(k) if isinstance(k, tuple) else 0 for k in found}
-    if kinds not in ({0}, {3}) or len(found) != len(palette):
+    values = [x for k in found for x in (k if isinstance(k, tuple) else [k])]
+    whole = all(isinstance(x, int) for x in [*values, *ids]) and all(0 <= x < 2**16 for x in values)
+    if kinds not in ({0}, {3}) or len(found) != len(palette) or not whole:
         raise ValueError(
-            "`palette` must hold colours (red, green, blue), or grey values, each once. "
+            "`palette` must hold colours (red, green, blue), or grey values, whole numbers, each "
+            "once, and as a dict their ids. "
             f"Received: {palette!r}."
         )
     return found

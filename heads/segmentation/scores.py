@@ -10,7 +10,10 @@ CARRY = 2.0**20
 
 
 class _MaskMetric(keras.Metric):
-    """A metric that is a function of the confusion matrix."""
+    """A metric that is a function of the confusion matrix.
+
+    What is no class is not counted: `heads.check_targets` finds it, and a loss stops at it.
+    """
 
     def __init__(self, num_classes, ignore_label=None, *, name=None, dtype=None):
         super().__init__(name=name, dtype=dtype)
@@ -27,11 +30,11 @@ class _MaskMetric(keras.Metric):
         known, _ = self.targets.known(ids)
         weights = ops.cast(known, "int32")
         if sample_weight is not None:
-            sides = len(ids.shape) - len(ops.shape(sample_weight))
-            shape = (*ops.shape(sample_weight), *[1] * sides)
-            weights = ops.cast(known, self.dtype) * ops.reshape(
-                ops.cast(sample_weight, self.dtype), shape
-            )
+            given = ops.cast(sample_weight, self.dtype)
+            if len(given.shape) > len(ids.shape):
+                given = ops.squeeze(given, axis=-1)
+            sides = (1,) * (len(ids.shape) - len(given.shape))
+            weights = ops.cast(known, self.dtype) * ops.reshape(given, (*ops.shape(given), *sides))
         pairs = ops.cast(ops.where(known, ids, 0), "int32") * self.targets.classes
         pairs = pairs + self.targets.predicted(logits)
         counts = ops.segment_sum(

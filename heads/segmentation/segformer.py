@@ -46,7 +46,7 @@ class SegFormerHead(SegmentationHead):
         ignore_label=255,
         **kwargs,
     ):
-        super().__init__(num_classes, levels, loss=loss, ignore_label=ignore_label, **kwargs)
+        super().__init__(num_classes, levels, 2, loss=loss, ignore_label=ignore_label, **kwargs)
         check_positive(filters=filters)
         check_rate(dropout=dropout)
         policy = self.dtype_policy

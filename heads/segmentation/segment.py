@@ -55,6 +55,8 @@ def segment(model, images, *, size=None, tile=False, overlap=0.25, batch_size=8)
             f"Received: {f'{len(images)} arrays' if is_list else 'an array'} of "
             f"{' or '.join(map(str, sorted(ranks))) or 'no'} axes."
         )
+    if not len(images):
+        raise ValueError("`images` must hold at least one. Received: an empty batch.")
     single = not is_list and ranks == {3}
     listed = [images] if single else images
     read = _tiled if tile else _whole
@@ -78,8 +80,18 @@ def _predictor(model):
             "A model of one input, images (batch, height, width, channels), is needed. "
             f"Received: inputs of the shapes {[tuple(x.shape) for x in inputs]}."
         )
-    sides = tuple(inputs[0].shape[1:3])
-    return lambda x: _classes(model.predict_on_batch(x)), sides
+    _, *sides, channels = inputs[0].shape
+    return lambda x: _classes(model.predict_on_batch(with_channels(x, channels))), tuple(sides)
+
+
+def with_channels(images, channels):
+    """Return a batch; raise where it has not the channels that a model takes."""
+    if channels not in (None, images.shape[-1]):
+        raise ValueError(
+            f"The model takes images of {channels} channels. Received: {images.shape[-1]}; files "
+            "are read as red, green and blue. Give arrays."
+        )
+    return images
 
 
 def is_raw(operation):
@@ -129,6 +141,9 @@ def _whole(predict, images, size, overlap, batch_size):
     """Yield the map of every image, of which those of one size are read together."""
     for start in range(0, len(images), batch_size):
         batch = [np.asarray(opened(x)) for x in images[start : start + batch_size]]
+        if len({x.shape[-1] for x in batch}) > 1:
+            found = sorted({x.shape[-1] for x in batch})
+            raise ValueError(f"Images have the same channels. Received: {found}.")
         same = size is not None or len({x.shape for x in batch}) == 1
         sized = [x if size is None else resized(x, size) for x in batch]
         maps = predict(np.stack(sized)) if same else [predict(x[None])[0] for x in sized]

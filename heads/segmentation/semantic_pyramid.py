@@ -47,8 +47,10 @@ class PyramidSegmentationHead(SegmentationHead):
         ignore_label=255,
         **kwargs,
     ):
-        super().__init__(num_classes, levels, loss=loss, ignore_label=ignore_label, **kwargs)
+        super().__init__(num_classes, levels, 2, loss=loss, ignore_label=ignore_label, **kwargs)
         check_positive(filters=filters, pyramid_filters=pyramid_filters)
+        if len(levels) < 2:
+            raise ValueError(f"A pyramid needs at least two levels. Received: levels={levels!r}.")
         policy = self.dtype_policy
         self.pyramid = FeaturePyramid(pyramid_filters, dtype=policy, name="pyramid")
         self.resize = ResizeTo(dtype=policy, name="resize")

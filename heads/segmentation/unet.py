@@ -67,9 +67,7 @@ class UNetHead(SegmentationHead):
         **kwargs,
     ):
         check_rank(rank)
-        super().__init__(
-            num_classes, levels, loss=loss, ignore_label=ignore_label, rank=rank, **kwargs
-        )
+        super().__init__(num_classes, levels, rank, loss=loss, ignore_label=ignore_label, **kwargs)
         check_positive(filters=filters)
         if len(check_names(levels)) < 2:
             raise ValueError(f"A U-Net needs at least two levels. Received: levels={levels!r}.")
@@ -85,6 +83,20 @@ class UNetHead(SegmentationHead):
             ]
             for i in range(depth)
         ]
+
+    def build(self, input_shape):
+        sides = [input_shape.get(level, ())[1:-1] for level in self.levels[1:]]
+        grows = [
+            None not in (a, b) and a < b
+            for fine, coarse in zip(sides, sides[1:])
+            for a, b in zip(fine, coarse)
+        ]
+        if any(grows):
+            raise ValueError(
+                "`levels` must go from fine to coarse. "
+                f"Received: {dict(zip(self.levels[1:], sides))}."
+            )
+        super().build(input_shape)
 
     def call(self, features):
         maps = self.maps_of(features)

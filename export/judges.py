@@ -1,0 +1,70 @@
+"""Layers that judge their own answers: boxes in another order say the same."""
+
+import keras
+
+from blocks import flatten
+from blocks.graph import graph_of
+from export import signature
+
+
+def judged(model, expected, actual):
+    """Yield each layer that judges its own answers, their names by key, and both answers by key.
+
+    Such a layer offers `agreement(expected, actual)` and `aligned(expected, actual)` of its own
+    outputs, a dict whose keys are `answers`.
+    """
+    made = {}
+    for name, x in zip(signature.output_names(model), signature.graph_of(model).outputs):
+        path, layer, place = _maker(x)
+        if callable(getattr(layer, "agreement", None)):
+            keys = sorted(layer.answers)  # as Keras flattens a dict
+            made.setdefault(path, (layer, {}))[1][keys[place]] = name
+    for layer, names in made.values():
+        given = [{key: x[name] for key, name in names.items()} for x in (expected, actual)]
+        same = all(x.shape == given[1][key].shape for key, x in given[0].items())
+        if same and set(names) == set(layer.answers):
+            yield layer, names, given
+
+
+def shares_of(model, expected, actual):
+    """Return, by output name, how far answers agree as the layers say that made them."""
+    shares = {}
+    for layer, names, given in judged(model, expected, actual):
+        shares |= dict.fromkeys(names.values(), layer.agreement(*given))
+    return shares
+
+
+def aligned(model, expected, actual):
+    """Return, by output name, the answers of a file in the order that their layers put them."""
+    found = {}
+    for layer, names, given in judged(model, expected, actual):
+        made = layer.aligned(*given)
+        found |= {name: made[key] for key, name in names.items()}
+    return found
+
+
+def before(model):
+    """Return the model of what goes into the layers that judge their own answers."""
+    flat = flatten(model)
+    nodes = {}
+    for x in flat.outputs:
+        path, layer, _ = _maker(x)
+        if callable(getattr(layer, "agreement", None)):
+            nodes[path] = layer._inbound_nodes[path[-1][1]]
+    parts = [x for node in nodes.values() for x in node.input_tensors]
+    return keras.Model(flat.inputs, {f"boxes_from_{i}": x for i, x in enumerate(parts)})
+
+
+def _maker(x):
+    """Return the way into nested models, the layer that made a tensor, and its place there."""
+    path = []
+    while True:
+        operation, index, place = x._keras_history
+        inner = graph_of(operation) if isinstance(operation, keras.Model) else None
+        if isinstance(operation, keras.layers.Identity):
+            (x,) = operation._inbound_nodes[index].input_tensors
+        else:
+            path.append((id(operation), index))
+            if inner is None:
+                return tuple(path), operation, place
+            x = inner.outputs[place]
