@@ -1,6 +1,7 @@
 """From what every position says to boxes."""
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from blocks.base import PlainArguments, check_positive, register
@@ -19,7 +20,8 @@ class BoxDecoder(PlainArguments, layers.Layer):
     """The best boxes of a `DetectionHead`, with scores and classes.
 
     Every position gives the box of its best class. The `candidates` best of them are taken, and
-    unless the head is free of it, those that overlap a better one of their class are left out.
+    those that overlap a better one of their class are left out. Where the head is free of that, a
+    position answers if none beside it, on its own level, is better in its class.
 
     Shape: the raw output `(batch, points, columns)`, or a dict of its parts, to a dict: `"boxes"`,
     `(batch, max_detections, 4)`, left, top, right and bottom in pixels of the network's image;
@@ -34,8 +36,11 @@ class BoxDecoder(PlainArguments, layers.Layer):
         score: Least score.
         iou: Largest overlap of two boxes of a class.
         max_detections: Number of rows.
-        candidates: Number of boxes that suppression looks at.
+        candidates: Number of boxes that suppression looks at; without it, three times
+            `max_detections` positions are compared with those beside them.
         agnostic: Whether boxes of all classes suppress each other.
+
+    Reference: [Zhou et al., 2019](https://arxiv.org/abs/1904.07850), section 4 (peaks)
     """
 
     stays_float = True  # in int8 files
@@ -71,7 +76,7 @@ class BoxDecoder(PlainArguments, layers.Layer):
         if not isinstance(inputs, dict) and self.proposals:
             inputs = inputs[:, -self.proposals :]
         branch = inputs if isinstance(inputs, dict) else self.code.split(inputs)[-1]
-        count = self.max_detections if self.is_free else self.candidates
+        count = 3 * self.max_detections if self.is_free else self.candidates
         if branch["logits"].shape[1] is None:  # perhaps fewer than that
             branch = {key: lengthened(x, count) for key, x in branch.items()}
         logits = branch["logits"]
@@ -82,7 +87,10 @@ class BoxDecoder(PlainArguments, layers.Layer):
         scores = ops.sigmoid(best)
         scores = ops.where((scores >= self.score) & (best > NOTHING), scores, -1.0)
         if self.is_free:
-            return self.padded(boxes, scores, classes)
+            scores = ops.where(peaks(chosen["points"], classes), scores, -1.0)
+            scores, places = ops.top_k(scores, min(self.max_detections, scores.shape[1]))
+            classes = take(classes[..., None], places)[..., 0]
+            return self.padded(take(boxes, places), scores, classes)
         apart = boxes if self.agnostic else by_class(boxes, classes, scores)
         places, count = suppress(apart, scores, self.max_detections, self.iou)
         kept = ops.arange(self.max_detections, dtype="int32")[None] < count[:, None]
@@ -131,6 +139,20 @@ class BoxDecoder(PlainArguments, layers.Layer):
             key: keras.KerasTensor(value, kinds.get(key, "float32"))
             for key, value in self.compute_output_shape(shape).items()
         }
+
+
+def peaks(points, classes):
+    """Return which of positions, the best first, have no better one of their class beside them.
+
+    Beside a position are the eight around it on its level.
+    """
+    places, strides = points[..., :2], points[..., 2]
+    apart = ops.abs(places[:, :, None] - places[:, None]) / strides[:, :, None, None]
+    beside = ops.all(apart < 1.5, axis=-1) & (strides[:, :, None] == strides[:, None])
+    order = np.arange(points.shape[1])
+    better = ops.convert_to_tensor((order[:, None] > order)[None])
+    same = classes[:, :, None] == classes[:, None]
+    return ~ops.any(beside & same & better, axis=-1)
 
 
 def by_class(boxes, classes, scores):

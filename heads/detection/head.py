@@ -20,7 +20,8 @@ class DetectionHead(BoxHead):
     `heads.deploy(model, score=…, iou=…, max_detections=…)` answers with boxes.
 
     With `nms_free`, a second pair of towers learns to give each object one box alone. They learn
-    from the same neck, without teaching it, and answer without suppression.
+    from the same neck, without teaching it, and answer without suppression: a position answers
+    where none of the eight around it is better in its class.
 
     Shape: a dict of `(batch, height_i, width_i, channels_i)` by level to `(batch, points,
     columns)`: what `heads.detection.code.Code` says, with x, y and stride of every position.
