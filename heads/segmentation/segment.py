@@ -55,9 +55,9 @@ def segment(model, images, *, size=None, tile=False, overlap=0.25, batch_size=8)
             f"Received: {f'{len(images)} arrays' if is_list else 'an array'} of "
             f"{' or '.join(map(str, sorted(ranks))) or 'no'} axes."
         )
-    if not len(images):
-        raise ValueError("`images` must hold at least one. Received: an empty batch.")
     single = not is_list and ranks == {3}
+    if not single and not len(images):
+        raise ValueError("`images` must hold at least one. Received: an empty batch.")
     listed = [images] if single else images
     read = _tiled if tile else _whole
     maps = list(read(predict, listed, size, overlap, batch_size))
