@@ -85,7 +85,8 @@ class UNetHead(SegmentationHead):
         ]
 
     def build(self, input_shape):
-        sides = [input_shape.get(level, ())[1:-1] for level in self.levels[1:]]
+        shapes = input_shape if isinstance(input_shape, dict) else {}  # others are told below
+        sides = [shapes.get(level, ())[1:-1] for level in self.levels[1:]]
         grows = [
             None not in (a, b) and a < b
             for fine, coarse in zip(sides, sides[1:])
