@@ -76,8 +76,8 @@ def of_backbone(model):
 
 def run(name, splits, names, args):
     """Return all facts of one detector, kept in its folder."""
-    settings = f"{name.replace(', ', '-').replace(' ', '-')}-{args.epochs}-{args.seed}"
-    folder = Path(args.folder, settings)
+    plain = name.replace(", ", "-").replace(" ", "-")
+    folder = Path(args.folder, f"{plain}-{args.epochs}-{args.seed}")
     settings = {key: getattr(args, key) for key in ("epochs", "batch", "peak", "seed")}
     settle(folder, **settings)
     kept = folder / f"{args.split}.json"

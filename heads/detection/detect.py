@@ -9,8 +9,7 @@ from blocks.base import check_positive
 from heads import pixels
 from heads.detection.base import ANSWERS, boxes_of
 from heads.detection.soft_nms import soft_nms as softened
-from heads.graph import functional_graph
-from heads.segmentation.segment import checked_size, is_raw, opened, resized, with_channels
+from heads.segmentation.segment import checked_size, is_raw, of_images, opened, resized
 
 ENOUGH = 300  # boxes that Soft-NMS looks at
 
@@ -103,14 +102,7 @@ def _predictor(model, options):
             f"A model that answers has its options already. Received: {', '.join(options)}. Give "
             "the model that heads.attach made."
         )
-    inputs = functional_graph(model).inputs
-    if len(inputs) > 1 or len(inputs[0].shape) != 4:
-        raise ValueError(
-            "A model of one input, images (batch, height, width, channels), is needed. "
-            f"Received: inputs of the shapes {[tuple(x.shape) for x in inputs]}."
-        )
-    _, *sides, channels = inputs[0].shape
-    return lambda x: model.predict_on_batch(with_channels(x, channels)), tuple(sides)
+    return of_images(model)
 
 
 def _read(image):

@@ -73,7 +73,12 @@ def _predictor(model):
                 f"Received: {model!r}. Of a file it is functools.partial(export.predict, path)."
             )
         return lambda x: _classes(model(x)), None
-    model = deploy(model) if is_raw(model) else model
+    predict, sides = of_images(deploy(model) if is_raw(model) else model)
+    return lambda x: _classes(predict(x)), sides
+
+
+def of_images(model):
+    """Return the function from a batch of images to a model's answers, and the sides it takes."""
     inputs = functional_graph(model).inputs
     if len(inputs) > 1 or len(inputs[0].shape) != 4:
         raise ValueError(
@@ -81,17 +86,16 @@ def _predictor(model):
             f"Received: inputs of the shapes {[tuple(x.shape) for x in inputs]}."
         )
     _, *sides, channels = inputs[0].shape
-    return lambda x: _classes(model.predict_on_batch(with_channels(x, channels))), tuple(sides)
 
+    def predict(images):
+        if channels not in (None, images.shape[-1]):
+            raise ValueError(
+                f"The model takes images of {channels} channels. Received: {images.shape[-1]}; "
+                "files are read as red, green and blue. Give arrays."
+            )
+        return model.predict_on_batch(images)
 
-def with_channels(images, channels):
-    """Return a batch; raise where it has not the channels that a model takes."""
-    if channels not in (None, images.shape[-1]):
-        raise ValueError(
-            f"The model takes images of {channels} channels. Received: {images.shape[-1]}; files "
-            "are read as red, green and blue. Give arrays."
-        )
-    return images
+    return predict, tuple(sides)
 
 
 def is_raw(operation):
