@@ -57,7 +57,7 @@ def _answers(graph, options):
         graph: A functional model that ends in heads, or in models that do.
         options: Options of each output, in their order.
     """
-    nested, answers = {}, []
+    nested, made, answers = {}, {}, []
     for x, chosen in zip(graph.outputs, options):
         operation, index, place = x._keras_history
         node = operation._inbound_nodes[index]
@@ -72,7 +72,7 @@ def _answers(graph, options):
                 if y._keras_history[:2] == (operation, index)
             }
             inner = [options[of_node[i]] for i in range(len(node.outputs))]
-            nested[id(node)] = _inside(operation, inner, nested)(node.arguments.args[0])
+            nested[id(node)] = _inside(operation, inner, made)(node.arguments.args[0])
         answers.append(nested[id(node)][place])
     return answers
 
@@ -81,7 +81,7 @@ def _inside(model, options, made):
     """Return the model that answers for a nested one, the same for the same options."""
     key = id(model), repr(options)
     if key not in made:
-        graph, count = functional_graph(model), sum(1 for x in made if isinstance(x, tuple))
+        graph, count = functional_graph(model), sum(same == id(model) for same, _ in made)
         name = f"{model.name}_{count}" if count else model.name
         made[key] = keras.Model(graph._inputs_struct, _answers(graph, options), name=name)
     return made[key]

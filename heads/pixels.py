@@ -5,7 +5,16 @@ import os
 
 import numpy as np
 
+from blocks.base import check_positive
+
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # of 8 bits a channel
+
+
+def check_size(size):
+    """Raise where a size is not `(height, width)`."""
+    if not isinstance(size, (list, tuple)) or len(size) != 2:
+        raise ValueError(f"`size` must be (height, width). Received: size={size!r}.")
+    check_positive(height=size[0], width=size[1])
 
 
 def is_path(image):

@@ -102,7 +102,7 @@ class DetectionFiles:
 
         Crowds are left out: nothing is learned of them.
         """
-        _check_size(size)
+        pixels.check_size(size)
         single = [~crowd for crowd in self.crowd]
         scaled = [
             boxes[kept] * np.array([size[1] / width, size[0] / height] * 2, "float32")
@@ -185,12 +185,6 @@ def _wrong(corners, note, sides, ids):
     if note.kind not in ids:
         return f"The class must be one of {', '.join(map(str, ids))}. Received: {note.kind!r}."
     return None
-
-
-def _check_size(size):
-    if not isinstance(size, (list, tuple)) or len(size) != 2:
-        raise ValueError(f"`size` must be (height, width). Received: size={size!r}.")
-    check_positive(height=size[0], width=size[1])
 
 
 def _folder(path):

@@ -52,10 +52,8 @@ def coco(path, images):
             note = Note(place, (left, top, left + width, top + height))
             note.kind = kinds.get(entry["category_id"], entry["category_id"])
             area = entry.get("area")
-            note.crowd, note.area = (
-                bool(entry.get("iscrowd")),
-                None if area is None else float(area),
-            )
+            note.crowd = bool(entry.get("iscrowd"))
+            note.area = None if area is None else float(area)
             found[entry["image_id"]][1].append(note)
         except (KeyError, TypeError, ValueError) as error:
             problem = "bbox of four numbers, category_id and image_id of the file, and an area, if "

@@ -58,10 +58,8 @@ class SegmentationFiles:
         self, images, masks, num_classes, *, palette=None, size=None, ignore_label=255, skip=False
     ):
         check_positive(num_classes=num_classes)
-        if size is not None and (not isinstance(size, (list, tuple)) or len(size) != 2):
-            raise ValueError(f"`size` must be (height, width). Received: size={size!r}.")
         if size is not None:
-            check_positive(height=size[0], width=size[1])
+            pixels.check_size(size)
         self.targets = MaskTargets(num_classes, ignore_label)
         self.palette, self.size = as_palette(palette), size and tuple(size)
         self.colored = bool(self.palette) and isinstance(next(iter(self.palette)), tuple)

@@ -127,9 +127,7 @@ def _classes(answers):
 def checked_size(size, own, tile):
     """Return the sides a model is given, `None` where they are the image's."""
     if size is not None:
-        if not isinstance(size, (list, tuple)) or len(size) != 2:
-            raise ValueError(f"`size` must be (height, width). Received: size={size!r}.")
-        check_positive(height=size[0], width=size[1])
+        pixels.check_size(size)
         if own and any(a not in (None, b) for a, b in zip(own, size)):
             raise ValueError(f"The model takes images of {own}. Received: size={tuple(size)}.")
         return tuple(size)
