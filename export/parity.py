@@ -19,7 +19,10 @@ ENOUGH = 50
 
 @dataclass
 class OutputParity:
-    """The figures of one output; what does not apply to its type is `None`."""
+    """The figures of one output; what does not apply to its type is `None`.
+
+    `apart` counts samples of boxes that the other figures leave out: see `export.verify`.
+    """
 
     name: str
     max_abs: float | None = None
@@ -27,6 +30,7 @@ class OutputParity:
     sqnr_db: float | None = None
     agreement: float | None = None
     equal: float | None = None
+    apart: int | None = None
     failures: tuple = ()
 
 

@@ -76,7 +76,29 @@ def quantized(converter, floating):
     stay = tensors_of(floating, calibrated)
     if not stay:
         raise ValueError(f"The file must name the operations of its layers. Received: {floating}.")
-    return mlir_quantize(calibrated, denylisted_nodes=stay)
+    return mlir_quantize(without_ranges(calibrated, stay), denylisted_nodes=stay)
+
+
+def without_ranges(content, names):
+    """Return a file whose tensors of these names have no range, so none of 8 bits.
+
+    The list of those that stay is not enough: an operation of two outputs is not found on it, and
+    between others values were rounded to 8 bits and back. What an operation of 8 bits reads keeps
+    its range.
+    """
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {name.encode() for name in names}
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    graph = model.subgraphs[0]
+    stay = {i for i, tensor in enumerate(graph.tensors) if tensor.name in names}
+    others = [x for x in graph.operators if stay.isdisjoint(x.outputs)]
+    for i in stay.difference(*(x.inputs for x in others)):
+        graph.tensors[i].quantization = None
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
 
 
 def tensors_of(layers, content):

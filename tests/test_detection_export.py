@@ -27,15 +27,19 @@ def scenes(count, side=32, seed=0):
 
 @pytest.fixture(scope="module")
 def trained():
+    return small()
+
+
+def small(**kwargs):
+    """A detector of `scenes`, trained."""
     keras.utils.set_random_seed(0)
     image, levels = keras.Input((32, 32, 1), name="image"), {}
     x = image
     for level, filters in enumerate((8, 16, 24), start=1):
         x = layers.Conv2D(filters, 3, 2, padding="same", activation="relu", name=f"conv{level}")(x)
         levels[f"P{level}"] = x
-    head = heads.DetectionHead(
-        2, levels=["P2", "P3"], filters=16, depth=1, bins=8, activation="relu6", neck="pyramid"
-    )
+    kwargs |= {"filters": 16, "depth": 1, "bins": 8, "activation": "relu6", "neck": "pyramid"}
+    head = heads.DetectionHead(2, levels=["P2", "P3"], **kwargs)
     model = heads.attach(keras.Model(image, levels), head)
     model.compile(keras.optimizers.Adam(5e-3), loss=head.loss())
     model.fit(*scenes(256), batch_size=16, epochs=8, verbose=0)
@@ -68,6 +72,18 @@ def test_files_find_what_keras_finds(precision, trained, tmp_path):
         assert bundle.ops["DEQUANTIZE"] < 10  # the decoder's operations need none between them
         shares = {x.name: x.agreement for x in bundle.parity.outputs}
         assert set(shares) == {"boxes", "scores", "classes", "count"} and min(shares.values()) > 0.9
+
+
+def test_without_suppression_8_bits_find_the_same(tmp_path):
+    """The decoder stays in floats: of 8 bits, no peak would be one."""
+    x, y = scenes(64, seed=1)
+    model = heads.deploy(small(nms_free=True), score=0.05, max_detections=10)
+    path = tmp_path / "boxes.tflite"
+    bundle = export.to_tflite(model, path, "int8", calibration=scenes(64)[0], inputs=x)
+    found, expected = export.predict(path, x), model.predict(x, verbose=0)
+    assert agreement(expected, found) > 0.95 and bundle.ops["DEQUANTIZE"] < 10
+    assert heads.coco_scores(found, y)["map50"] > 0.9
+    np.testing.assert_array_equal(found["count"], (found["classes"] >= 0).sum(axis=1))
 
 
 def test_a_file_of_another_detector_is_refused(trained, tmp_path):

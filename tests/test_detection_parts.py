@@ -203,30 +203,61 @@ def test_the_decoder_suppresses_within_classes(agnostic):
         np.testing.assert_allclose(array(batch[key])[1], x, rtol=1e-6)
 
 
-def test_without_suppression_the_best_of_neighbours_answers():
+GRIDS = [(6, 7), (3, 4)]
+
+
+def given(code, branch, points, maps):
+    """Return the raw output of two equal branches, or the parts of one with its maps."""
+    if not maps:
+        return code.join([branch, branch], points)
+    return {**branch, "points": points, "maps": [np.zeros((len(points), *x, 1)) for x in GRIDS]}
+
+
+def peaks_by_hand(logits, points):
+    """Return the logits of the positions that none of the eight around them betters."""
+    kept = []
+    for own, (x, y, stride) in zip(logits, points):
+        apart = np.abs(points[:, :2] - [x, y]).max(-1)
+        beside = (points[:, 2] == stride) & (apart <= stride)
+        best = own.argmax()
+        kept += [own[best]] if own[best] >= logits[beside, best].max() else []
+    return sorted(kept, reverse=True)
+
+
+@pytest.mark.parametrize("maps", [False, True], ids=["rows", "maps"])
+def test_without_suppression_the_best_of_neighbours_answers(maps):
     rng, code = np.random.default_rng(0), Code(2, 1, 2)
-    points = array(Points([8, 16])([np.zeros((2, 6, 7, 1)), np.zeros((2, 3, 4, 1))]))
+    points = array(Points([8, 16])([np.zeros((2, *grid, 1)) for grid in GRIDS]))
     logits = rng.normal(size=(2, points.shape[1], 2)).astype("float32")
     branch = {"boxes": np.zeros((2, points.shape[1], 4), "float32"), "logits": logits}
-    raw = code.join([branch, branch], points)
-    found = BoxDecoder(2, 1, True, score=0.0, max_detections=40)(raw)
+    decoder = BoxDecoder(2, 1, True, score=0.0, max_detections=40)
+    found = decoder(given(code, branch, points, maps))
     for i in range(2):
-        best, kind = logits[i].max(-1), logits[i].argmax(-1)
-        kept = []
-        for j, (x, y, stride) in enumerate(points[i]):
-            apart = np.abs(points[i, :, :2] - [x, y]).max(-1)
-            beside = (points[i, :, 2] == stride) & (apart <= stride) & (kind == kind[j])
-            kept += [best[j]] if best[j] >= best[beside].max() else []
+        kept = peaks_by_hand(logits[i], points[i])
         assert len(kept) < 40 and array(found["count"])[i] == len(kept)
-        scores = 1 / (1 + np.exp(-np.sort(kept)[::-1]))
+        scores = 1 / (1 + np.exp(-np.array(kept)))
         np.testing.assert_allclose(array(found["scores"])[i, : len(kept)], scores, rtol=1e-5)
-    one = BoxDecoder(2, 1, True, score=0.0, max_detections=40)(raw[:1])
+    first = {key: x[:1] for key, x in branch.items()}
+    one = decoder(given(code, first, points[:1], maps))
     for key, x in one.items():
         np.testing.assert_allclose(array(x)[0], array(found[key])[0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("maps", [False, True], ids=["rows", "maps"])
+def test_of_equal_neighbours_one_answers(maps):
+    """As those of 8 bits often are."""
+    code = Code(2, 1, 2)
+    points = array(Points([8, 16])([np.zeros((1, *grid, 1)) for grid in GRIDS]))
+    logits = np.full((1, points.shape[1], 2), -9.0, "float32")
+    logits[0, [8, 9, 15, 16, 40, 41, 46, 47], 1] = 2.0  # four, two and two beside each other
+    branch = {"boxes": np.zeros((1, points.shape[1], 4), "float32"), "logits": logits}
+    decoder = BoxDecoder(2, 1, True, score=0.5, max_detections=9)
+    found = decoder(given(code, branch, points, maps))
+    assert array(found["count"]) == [3]
+
+
 @pytest.mark.parametrize("nms_free", [False, True])
-def test_images_of_open_sides_have_as_many_answers(nms_free):
+def test_images_of_open_sides_have_as_many_answers(nms_free, tmp_path):
     """Fewer positions than rows of the answer, which no graph of open sides knows."""
     image, head = keras.Input((None, None, 1)), None
     levels = {"P3": keras.layers.Conv2D(4, 3, 8, padding="same")(image)}
@@ -235,6 +266,8 @@ def test_images_of_open_sides_have_as_many_answers(nms_free):
     )
     model = heads.attach(keras.Model(image, levels), head)
     answer = heads.deploy(model, score=0.0, iou=1.0, max_detections=30)
+    answer.save(tmp_path / "answer.keras")
+    answer = keras.models.load_model(tmp_path / "answer.keras")
     for height, width in ((16, 24), (40, 64), (17, 30)):
         x = np.random.default_rng(0).normal(size=(2, height, width, 1)).astype("float32")
         found = answer.predict(x, verbose=0)

@@ -7,8 +7,9 @@ import pytest
 import export
 import heads
 from export import judges
+from heads.detection.decode import BoxDecoder
 from tests.test_benchmark_detection import tiny
-from tests.test_detection_export import scenes
+from tests.test_detection_export import ERRORS, ROWS, answer, judged, scenes
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="needs KERAS_BACKEND=tensorflow"
@@ -73,3 +74,58 @@ def test_boxes_that_do_not_touch_stay_at_an_overlap_of_none(tmp_path):
     path = tmp_path / "boxes.tflite"
     assert export.to_tflite(answer, path, inputs=x, measure=False).parity.passed
     assert export.predict(path, x)["count"].max() > 1
+
+
+def proposing(max_detections=4, name="boxes"):
+    """A model that answers with the boxes of 20 proposals, and its input."""
+    table = keras.Input((30, 10))  # logits, distances and points
+    options = {"score": 0.2, "max_detections": max_detections, "name": name}
+    return keras.Model(table, BoxDecoder(2, bins=0, proposals=20, **options)(table))
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_what_is_no_answer_or_says_something_else_is_not_excused(name, monkeypatch):
+    right = answer(ROWS, [0.9, 0.9, 0.21, 0], [0, 1, 0, -1], 3)
+    given = proposing(), right, answer(*ERRORS[name]), monkeypatch
+    if name in ("moved", "one less", "one more"):  # as other proposals would
+        assert {x.apart for x in judged(*given).outputs} == {1}
+        return
+    with pytest.raises(export.ParityError):
+        judged(*given)
+
+
+def test_a_part_of_another_detectors_answer_keeps_its_bound(monkeypatch):
+    one, two = proposing(name="one"), proposing(name="two")
+    outputs = {**one(one.input), "others": two(one.input)["boxes"]}
+    model = keras.Model(one.input, outputs)
+    right = answer(ROWS, [0.9, 0.9, 0.21, 0], [0, 1, 0, -1], 3) | {"others": ROWS[None]}
+    other = answer(*ERRORS["moved"]) | {"others": ROWS[None]}
+    assert judged(model, right, other, monkeypatch).passed
+    with pytest.raises(export.ParityError, match="others: relative"):
+        judged(model, right, {**other, "others": ROWS[None] * 1.01}, monkeypatch)
+
+
+@pytest.mark.parametrize("case", ["one", "two", "other boxes", "one stage", "tolerance"])
+def test_of_proposals_one_image_in_ten_may_have_other_boxes(case, monkeypatch):
+    """Which of two nearly equal ones is looked at is rounding's choice."""
+    stages = {"proposals": 20, "bins": 0} if case != "one stage" else {"bins": 0}
+    table = keras.Input((30, 10))  # logits, distances and points
+    decoder = BoxDecoder(2, **stages, score=0.0, max_detections=20)
+    answer = keras.Model(table, decoder(table))
+    corners = 20.0 * np.arange(20)[:, None] + [0, 0, 9, 9]
+    one = {"boxes": corners, "scores": np.linspace(0.9, 0.02, 20), "classes": np.ones(20, int)}
+    expected = {name: np.float32([x] * 16) for name, x in one.items()}
+    expected["classes"] = expected["classes"].astype("int32")
+    expected["count"] = np.full(16, 20, "int32")
+    found = {key: value.copy() for key, value in expected.items()}
+    rows = range(15) if case == "other boxes" else [-1]
+    found["boxes"][: 2 if case == "two" else 1, list(rows)] += 10.0
+    monkeypatch.setattr(export.reference, "answers", lambda *_: expected)
+    monkeypatch.setattr(export.reference, "run", lambda *_: found)
+    given = answer, "", {}, "float32", 1e-4 if case == "tolerance" else None
+    if case != "one":
+        with pytest.raises(export.ParityError, match="relative"):
+            export.reference.checked(*given)
+        return
+    parity = export.reference.checked(*given)
+    assert {part.apart for part in parity.outputs} == {1} and "apart 1" in str(parity)

@@ -70,6 +70,25 @@ def aligned(expected, actual, score):
     return made
 
 
+def is_whole(answer):
+    """Return whether an answer is one: boxes best first, as many as counted, nothing behind them.
+
+    >>> answer = {"boxes": np.ones((1, 2, 4)), "scores": np.array([[0.4, 0.9]])}
+    >>> is_whole({**answer, "classes": np.array([[0, 0]]), "count": np.array([2])})
+    False
+    """
+    real = answer["classes"] >= 0
+    behind = np.arange(real.shape[1]) >= answer["count"][:, None]
+    scores, nothing = answer["scores"], (answer["boxes"] == 0).all(-1) & (answer["scores"] == 0)
+    return bool(
+        (real == ~behind).all()
+        and nothing[behind].all()
+        and (scores[:, 1:] <= scores[:, :-1]).all()
+        and np.isfinite(answer["boxes"]).all()
+        and np.isfinite(scores).all()
+    )
+
+
 def _in_places(expected, actual, score):
     """Return one image's rows in the places of `expected`, or nothing where they differ."""
     ours, theirs = _rows(expected, 0), _rows(actual, 0)

@@ -43,7 +43,8 @@ class BoxHead(Head):
             score: Least score of a box; to measure average precision, 0.01 or less.
             iou: Largest overlap of two boxes of a class; idle in a head free of suppression.
             max_detections: Number of rows of the answer.
-            candidates: Number of the best boxes that suppression looks at.
+            candidates: Number of the best boxes that suppression looks at; idle in a head free
+                of suppression.
             agnostic: Whether boxes of all classes suppress each other.
         """
         return BoxDecoder(
@@ -91,7 +92,7 @@ def missing_classes(targets, count):
 def make_neck(neck, filters, *, norm, activation, **kwargs):
     """Return the layer that mixes the levels."""
     if neck is None:
-        return layers.Identity(**kwargs)
+        return layers.Identity(name=kwargs["name"], dtype=kwargs["dtype"].name)
     if neck != "pyramid":  # whose convolutions have neither
         kwargs |= {"norm": norm, "activation": activation}
     return NECKS[neck](filters, **kwargs)

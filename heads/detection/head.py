@@ -121,4 +121,4 @@ class DetectionHead(BoxHead):
         maps = maps_of(self.renamed(self.neck)(features))
         points = self.make_points(f"{self.name}_points")(maps)
         parts = {**self.renamed(self.branches[-1])(maps), "points": points}
-        return self.decoder(**options)(parts)
+        return self.decoder(**options)({**parts, "maps": maps})

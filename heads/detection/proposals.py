@@ -4,7 +4,7 @@ from keras import layers, ops
 
 from blocks.base import PlainArguments, check_positive, register
 from heads.detection.anchors import AnchorCode
-from heads.detection.decode import NOTHING, lengthened, take
+from heads.detection.rows import NOTHING, take, top
 from heads.detection.suppress import suppress
 
 FAR = 1e6  # pixels: no box of a network that works
@@ -37,13 +37,8 @@ class Proposals(PlainArguments, layers.Layer):
 
     def call(self, branch):
         branch = {key: ops.stop_gradient(branch[key]) for key in ("boxes", "logits", "points")}
-        most = CANDIDATES * self.count
-        if branch["logits"].shape[1] is None:  # perhaps fewer than that
-            branch = {key: lengthened(x, most) for key, x in branch.items()}
-        logits = branch["logits"][..., 0]
-        best, places = ops.top_k(logits, min(most, logits.shape[1] or most))
-        boxes, anchors = (take(branch[key], places) for key in ("boxes", "points"))
-        boxes = AnchorCode(1).corners(boxes, anchors)
+        best, branch = top(branch, branch["logits"][..., 0], CANDIDATES * self.count)
+        boxes = AnchorCode(1).corners(branch["boxes"], branch["points"])
         scores = ops.where(best > NOTHING, ops.sigmoid(best), -1.0)
         places, _ = suppress(boxes, scores, self.count, self.iou)
         boxes = take(boxes, places)

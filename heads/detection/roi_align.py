@@ -7,8 +7,8 @@ from keras import layers, ops
 
 from blocks.base import PlainArguments, check_positive, register
 from blocks.pyramid import maps_of
-from heads.detection.decode import take
 from heads.detection.overlap import area, sides
+from heads.detection.rows import take
 
 CANONICAL = 14.0  # a box's side in strides from which on it is read from a level: 224 by 16
 LEAST = 1e-3  # of a side, in pixels
