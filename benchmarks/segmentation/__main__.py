@@ -3,9 +3,9 @@
 On CamVid all heads learn from scratch, on one backbone, at 192 x 144 pixels; the settings were
 chosen on the validation frames (`--split valid`), and the test frames, every second one of
 CamVid's, are read once, by the trained networks and their files. On ISBI 2012 five folds of
-contiguous slices are left out in turn; the network was chosen by slices 6 to 11, when it learned
-from 12 to 29. The figure is that of the membrane, the smaller class, over all slices. What is done
-is kept under runs/, and the same command goes on.
+contiguous slices are left out in turn, with settings fixed before; the figure is that of the
+membrane, the smaller class, over all slices. What is done is kept under runs/, and the same
+command goes on.
 """
 
 import argparse

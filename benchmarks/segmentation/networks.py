@@ -4,7 +4,7 @@ import keras
 
 import backbones
 import heads
-from blocks import ResidualBlock
+from blocks import ConvNormAct, ResidualBlock
 
 NORM = {"type": "batch", "momentum": 0.9}
 STREETS = {
@@ -17,7 +17,7 @@ STREETS = {
     "SegFormer": lambda **k: heads.SegFormerHead(levels=["P2", "P3", "P4"], filters=96, **k),
 }
 MEMBRANES = {
-    "U-Net": lambda **k: heads.UNetHead(levels=["P1", "P2", "P3", "P4"], filters=32, **k),
+    "U-Net": lambda **k: heads.UNetHead(levels=["P0", "P1", "P2", "P3"], filters=12, **k),
 }
 
 
@@ -32,9 +32,10 @@ def membranes(name, shape=(None, None, 1)):
     image = keras.Input(shape, name="image")
     x = keras.layers.Rescaling(1 / 64, -2.0, name="normalization")(image)
     levels = {}
-    for level, filters in enumerate((32, 64, 96, 128), 1):
-        x = ResidualBlock(filters, strides=2, norm=NORM, name=f"stage{level}")(x)
-        levels[f"P{level}"] = x
+    for level, filters in enumerate((12, 24, 48, 96)):
+        block = ConvNormAct if level == 0 else ResidualBlock
+        stride = {"strides": min(2, level + 1), "norm": NORM, "name": f"stage{level}"}
+        x = levels[f"P{level}"] = block(filters, **stride)(x)
     loss = {"cross_entropy": 1.0, "dice": 1.0}
     head = MEMBRANES[name](num_classes=1, ignore_label=None, norm=NORM, loss=loss)
     return heads.attach(keras.Model(image, levels, name="plain"), head)
