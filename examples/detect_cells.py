@@ -71,7 +71,7 @@ def main(args):
     model.save(out / "model.keras")
     answer = heads.deploy(model, score=0.01)
     every = answer.predict(test, verbose=0)
-    rows = [["Keras", None, *scores(every, test_y)]]
+    rows = [["Keras", "-", *scores(every, test_y)]]
     for precision in ("float32", "int8"):
         path = out / f"boxes_{precision}.tflite"
         options = {

@@ -55,7 +55,7 @@ def main(args):
     out.mkdir(parents=True, exist_ok=True)
     model.save(out / "model.keras")
     answer = heads.deploy(model, threshold=threshold)
-    rows = [["Keras", None, dice(answer.predict(test, verbose=0), test_y)]]
+    rows = [["Keras", "-", dice(answer.predict(test, verbose=0), test_y)]]
     for precision in ("float32", "int8"):
         path = out / f"mask_{precision}.tflite"
         bundle = export.to_tflite(

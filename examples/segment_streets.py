@@ -60,7 +60,7 @@ def main(args):
     out.mkdir(parents=True, exist_ok=True)
     model.save(out / "model.keras")
     answer = heads.deploy(model)
-    rows = [["Keras", None, *scores(answer.predict(test, verbose=0), test_y, len(names))]]
+    rows = [["Keras", "-", *scores(answer.predict(test, verbose=0), test_y, len(names))]]
     for precision in ("float32", "int8"):
         path = out / f"classes_{precision}.tflite"
         bundle = export.to_tflite(
