@@ -70,6 +70,18 @@ def aligned(expected, actual, score):
     return made
 
 
+def least_equal(expected, actual):
+    """Return the least share of an image's boxes that are the same but for rounding, by score."""
+    shares = []
+    for i in range(len(expected["boxes"])):
+        sides = _rows(expected, i), _rows(actual, i)
+        pairs = _equals(*sides)
+        whole = sum(rows["scores"].sum() for rows in sides)
+        same = sum(rows["scores"][[p[k] for p in pairs]].sum() for k, rows in enumerate(sides))
+        shares.append(same / whole if whole else 1.0)
+    return min(shares)
+
+
 def is_whole(answer):
     """Return whether an answer is one: boxes best first, as many as counted, nothing behind them.
 

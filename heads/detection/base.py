@@ -43,8 +43,7 @@ class BoxHead(Head):
             score: Least score of a box; to measure average precision, 0.01 or less.
             iou: Largest overlap of two boxes of a class; idle in a head free of suppression.
             max_detections: Number of rows of the answer.
-            candidates: Number of the best boxes that suppression looks at; idle in a head free
-                of suppression.
+            candidates: Number of the best boxes that suppression looks at.
             agnostic: Whether boxes of all classes suppress each other.
         """
         return BoxDecoder(

@@ -13,7 +13,7 @@ APART = 1e-5  # of nearly equal logits, as those of 8 bits often are, the place 
 
 
 def untied(logits, points):
-    """Return logits that are nowhere equal beside each other.
+    """Return logits that are nowhere equal beside each other, but for those of hundreds.
 
     Args:
         logits: `(batch, points, classes)`.
