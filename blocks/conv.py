@@ -71,6 +71,8 @@ class ConvNormAct(Block):
         self.input_spec = layers.InputSpec(ndim=rank + 2)
         side, step = (max(keras.tree.flatten(x)) for x in (kernel_size, strides))
         pointwise = rank == 2 and side == 1 < step
+        if rank == 3 and side == 1:
+            padding = "valid"  # the same positions; TensorFlow shifts those of strides from 3 on
         self.conv = (PointwiseConv2D if pointwise else CONVS[rank])(
             filters,
             kernel_size,
