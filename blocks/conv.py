@@ -13,7 +13,7 @@ from blocks.base import (
     register,
 )
 from blocks.depthwise3d import DepthwiseConv3D
-from blocks.strided import PointwiseConv2D
+from blocks.strided import PointwiseConv2D, padding_of_volumes
 
 CONVS = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
 PADS = {1: layers.ZeroPadding1D, 2: layers.ZeroPadding2D, 3: layers.ZeroPadding3D}
@@ -40,8 +40,8 @@ class ConvNormAct(Block):
         use_bias: Whether the convolution adds a bias; by default where there is no norm.
 
     Raises:
-        ValueError: If `rank` is not 1, 2 or 3, `groups` does not divide the channels, or a
-            dilated convolution is also strided.
+        ValueError: If `rank` is not 1, 2 or 3, `groups` does not divide the channels, a dilated
+            convolution is also strided, or a stride over a volume leaves out two positions.
 
     >>> ConvNormAct(8, strides=2)(np.ones((1, 32, 32, 3))).shape
     (1, 16, 16, 8)
@@ -71,8 +71,7 @@ class ConvNormAct(Block):
         self.input_spec = layers.InputSpec(ndim=rank + 2)
         side, step = (max(keras.tree.flatten(x)) for x in (kernel_size, strides))
         pointwise = rank == 2 and side == 1 < step
-        if rank == 3 and side == 1:
-            padding = "valid"  # the same positions; TensorFlow shifts those of strides from 3 on
+        padding = padding_of_volumes(kernel_size, strides, padding) if rank == 3 else padding
         self.conv = (PointwiseConv2D if pointwise else CONVS[rank])(
             filters,
             kernel_size,

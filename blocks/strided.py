@@ -1,5 +1,6 @@
-"""Strided 1x1 convolutions, as their gradient needs them."""
+"""Strided convolutions of small kernels, which TensorFlow does not always read right."""
 
+import numpy as np
 from keras import layers, ops
 
 from blocks.base import register
@@ -24,3 +25,21 @@ class PointwiseConv2D(layers.Conv2D):
             return super().convolution_op(inputs, kernel)
         high, wide = self.strides
         return ops.conv(inputs[:, ::high, ::wide], kernel, 1, "valid", self.data_format)
+
+
+def padding_of_volumes(kernel_size, strides, padding):
+    """Return the padding by which a volume is read at the right places.
+
+    Without oneDNN, TensorFlow 2.21 shifts what "same" reads where steps leave out two positions or
+    more. Kernels of 1 read the same by "valid"; others are refused.
+    """
+    sides, steps = (np.broadcast_to(x, 3) for x in (kernel_size, strides))
+    if padding != "same" or not (steps >= sides + 2).any():
+        return padding
+    if (sides == 1).all():
+        return "valid"
+    raise ValueError(
+        'Over volumes, a stride is at most one more than its kernel (`padding="same"`). '
+        f"Received: kernel_size={kernel_size}, strides={strides}. Pool before, or use "
+        'padding="valid".'
+    )

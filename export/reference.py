@@ -122,7 +122,9 @@ def checked(model, path, samples, precision, tolerance=None, class_scores=()):
 
 def _settled(model, expected, actual, tolerance):
     """Return, by name, the figures of outputs whose boxes are in Keras's order."""
-    bounds = SETTLED if tolerance is None else tolerance
+    bounds = tolerance
+    if tolerance is None or isinstance(tolerance, dict):
+        bounds = SETTLED | (tolerance or {})
     found = {}
     relative = limits_of("float32", bounds)["relative"]
     for layer, names, (ours, theirs) in judged(model, expected, actual):

@@ -79,6 +79,18 @@ def test_few_channels_are_sliced_and_many_are_not(monkeypatch):
         assert not isinstance(layer.conv, PointwiseConv2D)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "strides"), [((3, 1, 1), (1, 3, 3)), (2, 4), ((1, 3, 3), (3, 1, 1)), (3, 5)]
+)
+def test_strides_that_leave_out_two_positions_of_a_volume_are_refused(kernel, strides):
+    with pytest.raises(ValueError, match="at most one more than its kernel"):
+        blocks.ConvNormAct(4, kernel, strides, rank=3)
+    valid = blocks.ConvNormAct(4, kernel, strides, rank=3, padding="valid")
+    assert valid(np.ones((1, 9, 9, 9, 2))).shape[-1] == 4
+    assert blocks.ConvNormAct(4, 1, 3, rank=3).conv.padding == "valid"
+    assert blocks.ConvNormAct(4, 2, 3, rank=3).conv.padding == "same"
+
+
 def test_a_graph_of_layers_and_a_file_have_the_convolution(tmp_path):
     image = keras.Input((8, 8, 6))
     model = keras.Model(image, blocks.ConvNormAct(8, 1, 2)(image))

@@ -88,6 +88,12 @@ def test_what_is_no_answer_or_says_something_else_is_not_excused(name, monkeypat
     right = answer(ROWS, [0.9, 0.9, 0.21, 0], [0, 1, 0, -1], 3)
     given = proposing(), right, answer(*ERRORS[name]), monkeypatch
     if name in ("one less", "one more"):  # as other proposals would
+        for odd in (
+            answer(ROWS, [0.9, 0.9, 0.21, 0.19], [0, 1, 0, 1], 4),
+            answer(ROWS, [0.9, 0.9, 0.21, 0.205], [0, 1, 0, 2], 4),
+        ):  # below the threshold, and of a class that there is not
+            with pytest.raises(export.ParityError):
+                judged(proposing(), right, odd, monkeypatch)
         assert {x.apart for x in judged(*given).outputs} == {1}
         return
     with pytest.raises(export.ParityError):

@@ -82,8 +82,10 @@ def least_equal(expected, actual):
     return min(shares)
 
 
-def is_whole(answer):
+def is_whole(answer, score=0.0, num_classes=None):
     """Return whether an answer is one: boxes best first, as many as counted, nothing behind them.
+
+    Scores are at least `score`, and classes below `num_classes`.
 
     >>> answer = {"boxes": np.ones((1, 2, 4)), "scores": np.array([[0.4, 0.9]])}
     >>> is_whole({**answer, "classes": np.array([[0, 0]]), "count": np.array([2])})
@@ -96,6 +98,8 @@ def is_whole(answer):
         (real == ~behind).all()
         and nothing[behind].all()
         and (scores[:, 1:] <= scores[:, :-1]).all()
+        and (scores[real] >= score - TIE).all()
+        and (num_classes is None or (answer["classes"] < num_classes).all())
         and np.isfinite(answer["boxes"]).all()
         and np.isfinite(scores).all()
     )

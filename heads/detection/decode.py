@@ -130,11 +130,11 @@ class BoxDecoder(PlainArguments, layers.Layer):
         """Return whether the answers to some images may differ by the choice of proposals.
 
         Which of two proposals of nearly equal scores is looked at is rounding's choice, and a box
-        follows it. In each image half of what is said must be the same all the same, and in all of
-        them most must agree.
+        follows it. In each image half of what is said must be the same all the same, so an image of
+        one box is never excused, and in all of them most must agree.
         """
-        may = self.proposals > 0 and is_whole(actual) and agreement(expected, actual) >= 0.9
-        return may and least_equal(expected, actual) >= 0.5
+        may = self.proposals > 0 and is_whole(actual, self.score, self.code.num_classes)
+        return may and agreement(expected, actual) >= 0.9 and least_equal(expected, actual) >= 0.5
 
     def padded(self, boxes, scores, classes):
         """Return the answer, with rows where there is no box."""
