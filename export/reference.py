@@ -12,7 +12,7 @@ from export.float32 import rebuilt
 from export.judges import apart, before, excused, judged, shares_of
 from export.parity import compare, limits_of
 from export.process import WorkerCrash, WorkerError, worker
-from export.samples import take
+from export.samples import may_be_missing, take
 
 BATCH = 32
 SMALLEST = 6.1e-5  # float16 loses what is below
@@ -60,7 +60,8 @@ def verify(model, path, inputs, *, precision="float32", tolerance=None):
             f"The file must have the model's inputs {sorted(names)}. Received: {sorted(shapes)}. "
             "Is it this model's? A name given to keras.Input stays the same wherever it is built."
         )
-    samples = take(inputs, signature.inputs_of(model, shapes), "inputs")
+    missing = may_be_missing(model, precision)
+    samples = take(inputs, signature.inputs_of(model, shapes), "inputs", missing=missing)
     model = in_float32(model, samples)
     return checked(model, path, samples, precision, tolerance)
 

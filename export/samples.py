@@ -6,7 +6,16 @@ import numpy as np
 MOST = 256  # samples taken from what is given
 
 
-def take(data, inputs, what="calibration"):
+def may_be_missing(model, precision):
+    """Return whether a model reads numbers that are missing, and a file of a precision can.
+
+    A layer that says `takes_missing` does; in 8 bits there is no such number.
+    """
+    layers = model._flatten_layers()
+    return precision != "int8" and any(getattr(x, "takes_missing", False) for x in layers)
+
+
+def take(data, inputs, what="calibration", *, missing=False):
     """Return the first `MOST` samples of `data` as a dict of arrays by input name, checked.
 
     Args:
@@ -14,11 +23,12 @@ def take(data, inputs, what="calibration"):
             iterable of batches, such as a `tf.data.Dataset`. A tuple is `(inputs, targets, …)`.
         inputs: What the model takes, as `signature.inputs_of` says.
         what: Name of the argument, for messages.
+        missing: Whether numbers may be NaN or infinite.
     """
     found = [_by_name(batch, inputs, what) for batch in _batches(data, inputs, what)]
     if not found or not len(next(iter(found[0].values()))):
         raise ValueError(f"`{what}` must hold at least one sample. Received: none.")
-    return {x.name: _checked(x, [batch[x.name] for batch in found], what) for x in inputs}
+    return {x.name: _checked(x, [batch[x.name] for batch in found], what, missing) for x in inputs}
 
 
 def random(model, inputs, count=8):
@@ -129,9 +139,9 @@ def as_array(values, what):
     return array
 
 
-def _checked(x, batches, what):
+def _checked(x, batches, what, missing):
     values = np.concatenate(batches)[:MOST]
-    if values.dtype.kind == "f":
+    if values.dtype.kind == "f" and not missing:
         bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
         if bad.any():
             raise ValueError(

@@ -70,15 +70,16 @@ def to_tflite(
     signature.graph_of(model)
     tensors = signature.inputs_of(model, input_shape)
     labels = _checked_labels(labels, model)
+    missing = data.may_be_missing(model, precision)
     if calibration is not None:
-        calibration = data.take(calibration, tensors)
+        calibration = data.take(calibration, tensors, missing=missing)
     elif precision == "int8":
         raise ValueError(
             "int8 needs typical samples to find the range of each value. Received: "
             "calibration=None. Give some 100 training samples."
         )
     if inputs is not None:
-        inputs = data.take(inputs, tensors, "inputs")
+        inputs = data.take(inputs, tensors, "inputs", missing=missing)
     scores = signature.output_names(model)[:1] if labels else ()
     with aside(path, target(path.with_suffix(".json"), ".json")) as (part, facts_part):
         known = inputs or calibration or data.random(model, tensors)

@@ -21,7 +21,18 @@ from heads.detection.ssd_loss import SSDLoss
 from heads.graph import attach, losses, metrics
 from heads.margin import MarginHead
 from heads.margin_loss import MarginLoss
+from heads.multi_task.head import MultiTaskHead
+from heads.multi_task.part import WeightedLoss, WithoutWeight
 from heads.pairs import verification
+from heads.recommendation.catalogue import CatalogueScores
+from heads.recommendation.events import histories
+from heads.recommendation.in_batch import InBatchRecall, InBatchSoftmax
+from heads.recommendation.ranking import RankingHead
+from heads.recommendation.ranking_loss import RankingAUC, RankingLoss
+from heads.recommendation.retrieval import RetrievalHead, item_targets
+from heads.recommendation.scores import rank_scores, ranks_of, recommendation_scores
+from heads.recommendation.sequential import SequentialHead
+from heads.recommendation.sequential_loss import NextItem, NextItemRecall
 from heads.regression import R2, RegressionHead, RegressionLoss
 from heads.scores import Accuracy, MacroAUC, MacroScore, OwnAngle
 from heads.segmentation.boundary import BoundaryF1
@@ -35,6 +46,8 @@ from heads.segmentation.segformer import SegFormerHead
 from heads.segmentation.segment import segment
 from heads.segmentation.semantic_pyramid import PyramidSegmentationHead
 from heads.segmentation.unet import UNetHead
+from heads.tables.table import Table
+from heads.tables.vocabulary import Vocabulary
 from heads.targets import check_targets
 from heads.threshold import choose_threshold
 from heads.verify_pairs import VerifyPairs
@@ -42,6 +55,7 @@ from heads.verify_pairs import VerifyPairs
 __all__ = [
     "Accuracy",
     "BoundaryF1",
+    "CatalogueScores",
     "ClassificationHead",
     "CocoScores",
     "CrossEntropy",
@@ -50,6 +64,8 @@ __all__ = [
     "DetectionHead",
     "DetectionLoss",
     "Head",
+    "InBatchRecall",
+    "InBatchSoftmax",
     "LRASPPHead",
     "MacroAUC",
     "MacroScore",
@@ -58,21 +74,33 @@ __all__ = [
     "MaskDice",
     "MaskIoU",
     "Mosaic",
+    "MultiTaskHead",
+    "NextItem",
+    "NextItemRecall",
     "OwnAngle",
     "PixelAccuracy",
     "PyramidSegmentationHead",
     "R2",
     "RCNNHead",
     "RCNNLoss",
+    "RankingAUC",
+    "RankingHead",
+    "RankingLoss",
     "RegressionHead",
     "RegressionLoss",
+    "RetrievalHead",
     "SSDHead",
     "SSDLoss",
     "SegFormerHead",
     "SegmentationFiles",
     "SegmentationLoss",
+    "SequentialHead",
+    "Table",
     "UNetHead",
     "VerifyPairs",
+    "Vocabulary",
+    "WeightedLoss",
+    "WithoutWeight",
     "attach",
     "check_targets",
     "choose_threshold",
@@ -81,11 +109,16 @@ __all__ = [
     "detect",
     "draw_boxes",
     "draw_precision_recall",
+    "histories",
+    "item_targets",
     "losses",
     "metrics",
     "overlay",
     "pack_boxes",
     "precision_recall",
+    "rank_scores",
+    "ranks_of",
+    "recommendation_scores",
     "segment",
     "soft_nms",
     "unpack_boxes",

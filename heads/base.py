@@ -78,6 +78,16 @@ class Head(Block):
         """
         return self.decoder(**options)(self(features))
 
+    def ends(self):
+        """The name of each output, in the order of its flat structure, and what trains it."""
+        return [(self.name, self)]
+
+    def answers(self, features, options):
+        """Return the symbolic answers of each output, a dict each, to options of each."""
+        (chosen,) = options
+        answer = self.answer(features, **chosen)
+        return [answer if isinstance(answer, dict) else {self.answer_name: answer}]
+
     def check(self, targets):
         """Return, in words, what is wrong with an array of targets: a list, empty if nothing."""
         return []

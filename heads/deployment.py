@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers, tree
 
+from blocks.graph import nodes_between
 from heads.base import Head
 from heads.graph import answers_by_name, ends_of, functional_graph, heads_of
 from heads.targets import as_arrays, batches_of
@@ -14,7 +15,8 @@ from heads.targets import as_arrays, batches_of
 def deploy(model, **options):
     """Return the model that answers: probabilities, values, boxes, not raw outputs.
 
-    It has the inputs of `model` and shares its layers, so training `model` on changes it too.
+    It has the inputs of `model`, but for those that only training needs, and shares its layers,
+    so training `model` on changes it too.
     It saves, loads and exports as any functional model, options included.
 
     Args:
@@ -47,7 +49,34 @@ def deploy(model, **options):
     outputs = _call_outputs(named, {layer.name for layer in model.layers})
     if not by_name and len(outputs) == 1:
         (outputs,) = outputs.values()
-    return keras.Model(graph._inputs_struct, outputs, name=model.name)
+    return keras.Model(_inputs(graph, outputs), outputs, name=model.name)
+
+
+def _inputs(graph, outputs):
+    """Return the inputs that answers need: those of the model, but for what training alone takes.
+
+    What an answer needs besides is an input of its own, by its name.
+    """
+    needed = {
+        id(node.outputs[0]): node.outputs[0]
+        for node in nodes_between(tree.flatten(outputs), ())
+        if isinstance(node.operation, layers.InputLayer)
+    }
+    own = {id(x) for x in graph.inputs}
+    if set(needed) == own:
+        return graph._inputs_struct
+    names = dict(zip(_names(graph), graph.inputs))
+    kept = {name: x for name, x in names.items() if id(x) in needed}
+    more = {x.name: x for key, x in needed.items() if key not in own}
+    return {**kept, **more}
+
+
+def _names(graph):
+    """Return the names by which a model is given its inputs."""
+    return [
+        path[0] if len(path) == 1 and isinstance(path[0], str) else x._keras_history.operation.name
+        for path, x in tree.flatten_with_path(graph._inputs_struct)
+    ]
 
 
 def _answers(graph, options):
@@ -57,31 +86,31 @@ def _answers(graph, options):
         graph: A functional model that ends in heads, or in models that do.
         options: Options of each output, in their order.
     """
-    nested, made, answers = {}, {}, []
-    for x, chosen in zip(graph.outputs, options):
+    made, answers = {}, []
+    for x in graph.outputs:
         operation, index, place = x._keras_history
-        node = operation._inbound_nodes[index]
-        if isinstance(operation, Head):
-            answer = operation.answer(node.arguments.args[0], **chosen)
-            answers.append(answer if isinstance(answer, dict) else {operation.answer_name: answer})
-            continue
-        if id(node) not in nested:
-            of_node = {
-                y._keras_history.tensor_index: i
-                for i, y in enumerate(graph.outputs)
+        if (operation, index) not in made:
+            node = operation._inbound_nodes[index]
+            features = node.arguments.args[0]
+            own = {
+                y._keras_history.tensor_index: chosen
+                for y, chosen in zip(graph.outputs, options)
                 if y._keras_history[:2] == (operation, index)
             }
-            inner = [options[of_node[i]] for i in range(len(node.outputs))]
-            nested[id(node)] = _inside(operation, inner, made)(node.arguments.args[0])
-        answers.append(nested[id(node)][place])
+            inner = [own[i] for i in range(len(node.outputs))]
+            if isinstance(operation, Head):
+                made[operation, index] = operation.answers(features, inner)
+            else:
+                made[operation, index] = _inside(operation, inner, made)(features)
+        answers.append(made[operation, index][place])
     return answers
 
 
 def _inside(model, options, made):
     """Return the model that answers for a nested one, the same for the same options."""
-    key = id(model), repr(options)
+    key = "inside", id(model), repr(options)
     if key not in made:
-        graph, count = functional_graph(model), sum(same == id(model) for same, _ in made)
+        graph, count = functional_graph(model), sum(x[0] == "inside" for x in made)
         name = f"{model.name}_{count}" if count else model.name
         made[key] = keras.Model(graph._inputs_struct, _answers(graph, options), name=name)
     return made[key]

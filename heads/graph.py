@@ -123,7 +123,7 @@ def _ends(graph):
     for x in graph.outputs:
         operation, _, place = x._keras_history
         if isinstance(operation, Head):
-            yield operation.name, operation
+            yield operation.ends()[place]
         else:
             yield ends_of(functional_graph(operation))[place]
 

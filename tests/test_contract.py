@@ -40,6 +40,21 @@ def numbers(shape, seed=0):
     return tree.map_shape_structure(lambda s: rng.normal(size=s).astype("float32"), shape)
 
 
+def given(case, shape=None, rows=None):
+    """Return inputs of a row: numbers, or ids."""
+    rng = np.random.default_rng(0)
+
+    def draw(s):
+        s = s if rows is None else (rows, *s[1:])
+        return (
+            rng.normal(size=s).astype("float32")
+            if case.ids is None
+            else (rng.integers(0, case.ids, s).astype("float32"))
+        )
+
+    return tree.map_shape_structure(draw, case.input_shape if shape is None else shape)
+
+
 def arrays(x):
     return tree.map_structure(lambda t: np.array(keras.ops.convert_to_numpy(t)), x)
 
@@ -149,7 +164,7 @@ def test_config_is_plain_and_complete(case):
 
 @every_layer
 def test_shapes_agree(case):
-    outputs = outputs_of(case.make(), numbers(case.input_shape), training=False)
+    outputs = outputs_of(case.make(), given(case), training=False)
     assert shapes(outputs) == case.output_shape
     assert shapes(case.make()(as_inputs(case.input_shape))) == tree.map_shape_structure(
         lambda s: (None,) + s[1:], case.output_shape
@@ -166,9 +181,13 @@ def shapes_of(shape):
 def test_open_sides_stay_open(case):
     """One set of weights serves every resolution and batch size."""
     inputs = as_inputs(free(case.input_shape))
+    if case.fixed:
+        with pytest.raises(ValueError, match="Received: "):
+            case.make()(inputs)
+        return
     model = keras.Model(inputs, shaken(case)(inputs))
     for shape in (case.input_shape, doubled(case.input_shape)):
-        x = numbers(shape)
+        x = given(case, shape)
         assert shapes(model(x)) == shapes_of(case.make().compute_output_shape(shape))
         if FULL or case in FIRST_CASES:  # compiling takes long
             assert_close(arrays(model(x)), model.predict(x, verbose=0), rtol=1e-3, atol=1e-4)
@@ -179,16 +198,16 @@ def test_open_sides_stay_open(case):
 def test_build_makes_exactly_the_weights_of_call(case):
     built, called = case.make(name="x"), case.make(name="x")
     built.build(case.input_shape)
-    called(numbers(case.input_shape))
+    called(given(case))
     assert [(w.path, w.shape) for w in built.weights] == [(w.path, w.shape) for w in called.weights]
     assert len({w.path for w in built.weights}) == len(built.weights)
-    called(numbers(case.input_shape))
+    called(given(case))
     assert len(built.weights) == len(called.weights)
 
 
 @every_layer
 def test_inference_is_deterministic_and_per_sample(case):
-    layer, x = shaken(case), numbers(case.input_shape)
+    layer, x = shaken(case), given(case)
     y = arrays(outputs_of(layer, x, training=False))
     assert_close(y, arrays(outputs_of(layer, x, training=False)), rtol=0, atol=0)
     first = arrays(outputs_of(layer, tree.map_structure(lambda a: a[:1], x), training=False))
@@ -207,7 +226,7 @@ def test_every_weight_learns(case):
     eager = ON_TENSORFLOW and not FULL and case not in FIRST_CASES  # compiling takes long
     model.compile(keras.optimizers.SGD(0.1), ["mse"] * len(targets), run_eagerly=eager)
     for _ in range(4):  # a draw of drop-path may skip the branch once
-        model.train_on_batch(numbers(case.input_shape), targets)
+        model.train_on_batch(given(case), targets)
     for w, old in zip(model.trainable_variables, before):
         new = keras.ops.convert_to_numpy(w)
         assert np.isfinite(new).all() and not np.array_equal(new, old), f"{w.path} did not move"
@@ -216,7 +235,7 @@ def test_every_weight_learns(case):
 @every_layer
 def test_dtype_policy_reaches_every_sublayer(case):
     layer = case.make(dtype="mixed_bfloat16")
-    outputs = outputs_of(layer, numbers(case.input_shape), training=False)
+    outputs = outputs_of(layer, given(case), training=False)
     expected = "float32" if case.layer.__module__.startswith("heads") else "bfloat16"
     for y in tree.flatten(outputs):
         assert keras.backend.standardize_dtype(y.dtype) == expected
@@ -234,7 +253,7 @@ def behaviour(layer, case):
     yield [layer.loss().get_config()] if isinstance(layer, heads.Head) else []
     keras.utils.set_random_seed(0)
     layer.build(case.input_shape)
-    x = numbers(case.input_shape)
+    x = given(case)
     yield [array(w) for w in layer.trainable_variables]
     for training in (False, True):
         keras.utils.set_random_seed(1)
@@ -274,7 +293,7 @@ def test_every_argument_is_heard(case):
 def test_open_channels_are_refused(case):
     """Weights need a number of channels: one clear error, not a stack trace."""
     inputs = as_inputs(tree.map_shape_structure(lambda s: s[:-1] + (None,), case.input_shape))
-    if not shaken(case).trainable_variables:
+    if not shaken(case).trainable_variables or case.ids is not None:  # ids have no channels
         return
     with pytest.raises(ValueError, match="Received: "):
         case.make()(inputs)
@@ -314,7 +333,7 @@ def test_sublayers_have_names_of_their_own(case):
 @alike_everywhere
 @every_layer
 def test_save_and_load_give_the_same_outputs(case, tmp_path):
-    model, x = as_model(case), numbers(case.input_shape)
+    model, x = as_model(case), given(case)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert_close(arrays(model(x)), arrays(loaded(x)), rtol=0, atol=0)
@@ -366,10 +385,7 @@ def test_tflite_file_agrees_with_keras(case, precision, tmp_path):
     if precision in case.exceptions:
         pytest.skip(case.exceptions[precision])
     model = as_model(case)
-    x = tree.map_shape_structure(
-        lambda s: np.random.default_rng(3).normal(size=(16, *s[1:])).astype("float32"),
-        case.input_shape,
-    )
+    x = given(case, rows=16)
     bundle = to_tflite(
         model, tmp_path / "layer.tflite", precision, calibration=x, inputs=x, measure=False
     )

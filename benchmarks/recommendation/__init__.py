@@ -1,0 +1,1 @@
+"""What recommenders find, and what they cost."""

@@ -1,0 +1,95 @@
+"""What comes next on Amazon's video games."""
+
+import time
+
+import keras
+import numpy as np
+
+import heads
+import tuning
+from benchmarks.recommendation.data import games
+from heads.recommendation.index import HIDDEN
+
+LENGTH = 50
+MODELS = {
+    "SASRec": {"units": 64, "depth": 2, "num_heads": 1, "dropout": 0.3, "negatives": 512},
+    "GRU": {"units": 64, "depth": 1, "kind": "gru", "dropout": 0.3, "negatives": 512},
+}
+
+
+def scorer(model):
+    """Return a function from histories to the scores of all items, that of 0 included."""
+    (head,) = heads.graph.heads_of(model).values()
+    states = keras.Model(model.inputs, head.history(model.inputs[0])[:, -1])
+    table = keras.ops.convert_to_numpy(head.history.table.vectors)
+
+    def score(histories):
+        return states.predict(histories, batch_size=1024, verbose=0) @ table.T
+
+    return score
+
+
+def scores_of(score, part, rows=2000):
+    """Return the scores of a part by both protocols: against 100 items, and against all."""
+    histories, target, others = part
+    sampled, whole = [], []
+    for start in range(0, len(histories), rows):
+        some = slice(start, start + rows)
+        found = score(histories[some])
+        places = np.arange(len(found))
+        own = found[places, target[some]]
+        sampled.append(heads.ranks_of(own, np.take_along_axis(found, others[some], 1)))
+        found[:, 0] = HIDDEN
+        np.put_along_axis(found, histories[some], HIDDEN, 1)
+        found[places, target[some]] = own
+        better = (found > own[:, None]).sum(-1) + 0.5 * ((found == own[:, None]).sum(-1) - 1)
+        whole.append(better)
+    return {
+        **heads.rank_scores(np.concatenate(sampled), protocol="sampled100"),
+        **heads.rank_scores(np.concatenate(whole), protocol="catalogue"),
+    }
+
+
+def popularity(count, train):
+    """Return a function that scores every item by how often it was taken."""
+    counts = np.bincount(train.reshape(-1), minlength=count + 1).astype("float32")
+    return lambda histories: np.tile(counts, (len(histories), 1))
+
+
+class Best(keras.callbacks.Callback):
+    """Keep the averaged weights that are best on a sample of the validation histories."""
+
+    def __init__(self, part, every):
+        super().__init__()
+        places = np.random.default_rng(0).permutation(len(part[0]))[:5000]
+        self.part, self.every = tuple(x[places] for x in part), every
+        self.best, self.weights, self.epoch, self.minutes = -1.0, None, 0, 0.0
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every:
+            return
+        found = scores_of(scorer(self.model), self.part)["sampled100_ndcg_10"]
+        print(f"epoch {epoch + 1}: loss {logs['loss']:.4f}, validation {found:.4f}", flush=True)
+        if found > self.best:
+            self.best, self.epoch, self.weights = found, epoch + 1, self.model.get_weights()
+
+
+def run(name, args):
+    """Return the scores of a model, and what its training took."""
+    count, train, parts = games(LENGTH)
+    if name == "popularity":
+        return {"name": name, **scores_of(popularity(count, train), parts["test"])}
+    keras.utils.set_random_seed(args.seed)
+    ids = keras.Input((LENGTH,), dtype="int32", name="items")
+    head = heads.SequentialHead(count, length=LENGTH, **MODELS[name])
+    model = heads.attach(keras.Model(ids, ids), head)
+    steps = args.epochs * -(-len(train) // 128)
+    model.compile(tuning.adamw(steps, 2e-3, weight_decay=0.0, ema=0.99), loss=head.loss())
+    best = Best(parts["valid"], max(1, args.epochs // 20))
+    callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True), best]
+    began = time.perf_counter()
+    model.fit(train, train, 128, args.epochs, verbose=0, callbacks=callbacks)
+    minutes = (time.perf_counter() - began) / 60
+    model.set_weights(best.weights)
+    facts = {"params": model.count_params(), "epoch": best.epoch, "minutes": minutes}
+    return {"name": name, **facts, **scores_of(scorer(model), parts["test"])}

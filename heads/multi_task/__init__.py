@@ -1,0 +1,1 @@
+"""Several tasks that share experts, and weigh their losses themselves."""

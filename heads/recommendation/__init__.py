@@ -1,0 +1,1 @@
+"""What people may like: retrieval, ranking, what comes next."""

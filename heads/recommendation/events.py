@@ -1,0 +1,45 @@
+"""Histories of events."""
+
+import numpy as np
+
+from blocks.base import check_positive
+
+
+def histories(users, items, times=None, *, length=50):
+    """Return each user's items in order, filled up in front: ids `(users, length)`.
+
+    Args:
+        users: The user of every event, `(events,)`, of any kind.
+        items: Ids of items, whole numbers from 1 on, `(events,)`.
+        times: When an event was, `(events,)`; by default they are in order. Events at the same
+            time stay in theirs.
+        length: Number of items; of longer histories the last are kept.
+
+    Returns:
+        int32 `(users, length)`, 0 where there is no item, and the users in the order of the rows.
+
+    >>> histories(["a", "b", "a"], [3, 1, 2], [5, 5, 1], length=2)[0].tolist()
+    [[2, 3], [0, 1]]
+    """
+    users, items = np.asarray(users), np.asarray(items)
+    times = np.arange(len(users)) if times is None else np.asarray(times)
+    if not len(users) == len(items) == len(times):
+        raise ValueError(
+            "Events have a user, an item and a time each. "
+            f"Received: {len(users)}, {len(items)} and {len(times)}."
+        )
+    if items.dtype.kind not in "iu" or (len(items) and items.min() < 1):
+        least = items.min() if len(items) else None
+        raise ValueError(
+            f"Ids of items must be whole numbers from 1 on. Received: {items.dtype} from {least}. "
+            "heads.Vocabulary makes them."
+        )
+    check_positive(length=length)
+    names, rows = np.unique(users, return_inverse=True)
+    order = np.lexsort((np.arange(len(times)), times, rows))
+    found = np.zeros((len(names), length), "int32")
+    starts = np.searchsorted(rows[order], np.arange(len(names) + 1))
+    for row, (start, stop) in enumerate(zip(starts, starts[1:])):
+        kept = items[order[start:stop]][-length:]
+        found[row, length - len(kept) :] = kept
+    return found, names
