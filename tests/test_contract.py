@@ -250,7 +250,8 @@ def test_dtype_policy_reaches_every_sublayer(case):
 
 def behaviour(layer, case):
     """Yield all that an argument could change: the loss, weights, outputs, randomness."""
-    yield [layer.loss().get_config()] if isinstance(layer, heads.Head) else []
+    ends = layer.ends() if isinstance(layer, heads.Head) else []
+    yield [end.loss().get_config() for _, end in ends]
     keras.utils.set_random_seed(0)
     layer.build(case.input_shape)
     x = given(case)
@@ -258,7 +259,8 @@ def behaviour(layer, case):
     for training in (False, True):
         keras.utils.set_random_seed(1)
         outputs = tree.flatten(arrays(layer(x, training=training)))
-        yield [y.astype("float32") for y in outputs]
+        yield [y.astype("float32") for y in [*outputs, *map(array, layer.losses)]]
+    yield [array(w) for w in layer.non_trainable_variables]  # statistics
 
 
 def alike(a, b):

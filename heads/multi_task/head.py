@@ -24,7 +24,8 @@ class MultiTaskHead(Head):
     more where there is `uncertainty`.
 
     Args:
-        tasks: A dict of heads by the names of tasks; heads that take one feature.
+        tasks: A dict of heads by the names of tasks; heads that take one feature, or their
+            configurations, as `keras.saving.serialize_keras_object` writes them.
         units: Number of channels of an expert.
         experts: Number of experts; with 1 the tasks share one layer (shared-bottom).
         uncertainty: Whether the weights of the losses are learned.
@@ -46,6 +47,8 @@ class MultiTaskHead(Head):
         super().__init__(**kwargs)
         check_positive(units=units, experts=experts)
         right = isinstance(tasks, dict) and len(tasks) > 1
+        if right:
+            tasks = {name: as_object(head) for name, head in tasks.items()}
         if not right or not all(isinstance(x, Head) and x.levels is None for x in tasks.values()):
             found = {k: type(x).__name__ for k, x in tasks.items()} if right else tasks
             raise ValueError(
@@ -85,10 +88,10 @@ class MultiTaskHead(Head):
         base = layers.Layer.get_config(self)
         return {**base, "tasks": tasks, **self.shared, "uncertainty": self.uncertainty}
 
-    @classmethod
-    def from_config(cls, config):
-        tasks = {k: keras.saving.deserialize_keras_object(x) for k, x in config["tasks"].items()}
-        return cls(**{**config, "tasks": tasks})
+
+def as_object(head):
+    """Return a head, or that which a configuration says."""
+    return keras.saving.deserialize_keras_object(head) if isinstance(head, dict) else head
 
 
 @register

@@ -6,6 +6,7 @@ from keras import layers, ops
 from blocks.base import PlainArguments, check_positive, register
 
 HIDDEN = -1e9
+GROUP = 64  # items whose largest score is looked at first
 TIE = 1e-4  # what rounding may do to a score, as a share of the largest
 
 
@@ -99,8 +100,7 @@ class ItemIndex(Ranked):
 def best(scores, k, left_out=None):
     """Return the `k` best of scores, `(batch, items)`, but for those that are left out."""
     more = 0 if left_out is None else left_out.shape[1]
-    values, places = ops.top_k(scores, min(k + more, scores.shape[1]))
-    places = ops.cast(places, "int32")
+    values, places = highest(scores, min(k + more, scores.shape[1]))
     if left_out is not None:
         known = ops.cast(left_out, "int32")
         seen = ops.any(places[:, :, None] == known[:, None, :], axis=-1)
@@ -108,6 +108,29 @@ def best(scores, k, left_out=None):
         places = ops.take_along_axis(places, ops.cast(order, "int32"), axis=1)
     there = values > HIDDEN / 2
     return {"items": ops.where(there, places, -1), "scores": ops.where(there, values, 0.0)}
+
+
+def highest(scores, k):
+    """Return the `k` largest of many scores, `(batch, items)`, and their places.
+
+    They lie in the `k` groups of items whose largest scores are the largest ones: only these are
+    sorted.
+    """
+    count = scores.shape[1]
+    groups = -(-count // GROUP)
+    if groups < 2 * k:
+        values, places = ops.top_k(scores, k)
+        return values, ops.cast(places, "int32")
+    if count % GROUP:
+        scores = ops.pad(scores, [[0, 0], [0, groups * GROUP - count]], constant_values=2 * HIDDEN)
+    scores = ops.reshape(scores, (-1, groups, GROUP))
+    _, chosen = ops.top_k(ops.max(scores, axis=-1), k)
+    chosen = ops.cast(chosen, "int32")
+    few = ops.reshape(ops.take_along_axis(scores, chosen[..., None], axis=1), (-1, k * GROUP))
+    values, places = ops.top_k(few, k)
+    places = ops.cast(places, "int32")
+    start = ops.take_along_axis(chosen, places // GROUP, axis=1) * GROUP
+    return values, start + places % GROUP
 
 
 def is_near(ours, scores, theirs, found):

@@ -117,7 +117,8 @@ class RetrievalHead(Head):
                 f"`items` must hold the item's inputs, {', '.join(names)}. "
                 f"Received: {', '.join(given) if isinstance(items, dict) else 'one array'}."
             )
-        tower = keras.Model(dict(zip(names, inputs)), self.item(item))
+        side = Renamed(self.item, dtype="float32", name=f"{self.name}_item")
+        tower = keras.Model(dict(zip(names, inputs)), side(item))
         given = {name: np.asarray(given[name]) for name in names}
         return tower.predict(given, batch_size=batch_size, verbose=0)
 

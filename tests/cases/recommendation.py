@@ -15,7 +15,7 @@ CASES = [
     ),
     Case(
         blocks.BagEmbedding,
-        {"size": 4, "units": 5, "combiner": "sqrtn", "hashed": True},
+        {"size": 3, "units": 5, "combiner": "sqrtn", "hashed": True},
         [(2, 3), (2, 3)],
         (2, 5),
         [{"size": 0, "units": 2}, {"size": 2, "units": 2, "combiner": "max"}],
@@ -80,7 +80,7 @@ CASES = [
             "num_heads": 2,
             "length": 5,
             "negatives": 3,
-            "dropout": 0.2,
+            "dropout": 0.3,
         },
         (2, 6),
         (2, 4, 4),
