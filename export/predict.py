@@ -9,7 +9,7 @@ from export.reference import run
 from export.samples import MOST, as_array, take
 
 
-def predict(path, inputs):
+def predict(path, inputs, *, missing=False):
     """Return a file's answers to samples: a dict of arrays by output name.
 
     It runs on LiteRT with built-in operations, in a process of its own, one sample a call.
@@ -18,6 +18,8 @@ def predict(path, inputs):
         path: A `.tflite` file.
         inputs: An array, or for several inputs a dict of arrays by name, of any number of
             samples.
+        missing: Whether numbers may be NaN or infinite, as in tables; a file of 8 bits reads
+            another number then.
 
     Raises:
         ValueError: If there is no sample, or the inputs do not fit the file's.
@@ -39,10 +41,10 @@ def predict(path, inputs):
     if len(set(counts.values())) > 1:
         raise ValueError(f"`inputs` must have as many samples in each input. Received: {counts}.")
     count = next(iter(counts.values()), 0)
-    parts = [
-        run(path, take({k: x[i : i + MOST] for k, x in arrays.items()}, known, "inputs"))
-        for i in range(0, max(count, 1), MOST)
-    ]
+    batches = (
+        {k: x[i : i + MOST] for k, x in arrays.items()} for i in range(0, max(count, 1), MOST)
+    )
+    parts = [run(path, take(x, known, "inputs", missing=missing)) for x in batches]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -154,6 +154,10 @@ def test_networks_of_tables_become_files(make, tmp_path):
         path = tmp_path / f"{precision}.tflite"
         bundle = export.to_tflite(answer, path, precision, inputs=x, measure=False)
         assert [tensor.name for tensor in bundle.inputs] == ["categorical", "numeric"]
+        with pytest.raises(ValueError, match="finite"):
+            export.predict(path, x)
+        found = export.predict(path, x, missing=True)["probabilities"]
+        np.testing.assert_allclose(found, answer.predict(x, verbose=0), atol=0.05)
 
 
 @pytest.mark.parametrize("make", NETWORKS)
