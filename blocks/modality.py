@@ -54,9 +54,7 @@ class ModalityDropout(PlainArguments, layers.Layer):
     def call(self, inputs, training=False):
         *inputs, there = inputs
         if training and self.rate:
-            drawn = keras.random.uniform(ops.shape(there), seed=self.random)
-            kept = there * ops.cast(drawn >= self.rate, there.dtype)
-            there = ops.where(ops.any(kept > 0, axis=1, keepdims=True), kept, there)
+            there = kept(there, self.rate, self.random)
         columns = ops.split(there, len(inputs), axis=1)
         return [
             self.either(column, x, missing)
@@ -70,3 +68,10 @@ class ModalityDropout(PlainArguments, layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return list(input_shape)[:-1]
+
+
+def kept(there, rate, seed):
+    """Return which inputs are there after a share is taken away, by sample, but never the last."""
+    drawn = keras.random.uniform(ops.shape(there), seed=seed)
+    left = there * ops.cast(drawn >= rate, there.dtype)
+    return ops.where(ops.any(left > 0, axis=1, keepdims=True), left, there)

@@ -1,7 +1,9 @@
 """Leaving Python: verified files, and facts about models and files."""
 
+from export.associated import associated_files
 from export.bundle import Bundle
 from export.errors import ExportError, ParityError
+from export.join import Joined, join
 from export.measure import Measurement, measure
 from export.parity import TOLERANCES, Parity
 from export.predict import predict
@@ -12,11 +14,14 @@ from export.tflite import to_tflite
 __all__ = [
     "Bundle",
     "ExportError",
+    "Joined",
     "Measurement",
     "Parity",
     "ParityError",
     "TOLERANCES",
+    "associated_files",
     "describe",
+    "join",
     "measure",
     "predict",
     "to_tflite",

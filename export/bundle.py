@@ -22,6 +22,7 @@ class Bundle:
         measurement: A `Measurement`, or `None`.
         inputs, outputs: `signature.Tensor`s: name, shape, type.
         labels: Names of the classes, or `None`.
+        files: Names of the files inside.
         versions: Versions of the libraries that made it.
         sha256: Hash of the file's bytes.
     """
@@ -35,6 +36,7 @@ class Bundle:
     outputs: list
     sha256: str
     labels: list | None = None
+    files: list = field(default_factory=list)
     measurement: Measurement | None = None
     versions: dict = field(default_factory=dict)
 
@@ -59,6 +61,8 @@ class Bundle:
         rows += [(f"output {x.name}", f"{list(x.shape)} {x.dtype}") for x in self.outputs]
         if self.labels:
             rows.append(("labels", len(self.labels)))
+        if self.files:
+            rows.append(("files inside", ", ".join(self.files)))
         rows.append(("ops", ", ".join(f"{op} {count}" for op, count in sorted(self.ops.items()))))
         if self.measurement:
             rows += self.measurement.rows(file=False)

@@ -19,7 +19,7 @@ def compact(content):
         return content
     _drop_names(model)
     _drop_notes(model)
-    _share_buffers(model)
+    share_buffers(model)
     builder = sharing_builder(len(content))
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     smaller = bytes(builder.Output())
@@ -38,7 +38,7 @@ def _drop_notes(model):
     model.metadata = [x for x in model.metadata or () if x.name != b"CONVERSION_METADATA"]
 
 
-def _share_buffers(model):
+def share_buffers(model):
     """Keep the buffers in use, each content once; 0 is the empty one by convention."""
     places, buffers, moved = {}, [model.buffers[0]], {0: 0}
 

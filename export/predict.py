@@ -9,7 +9,7 @@ from export.reference import run
 from export.samples import MOST, as_array, take
 
 
-def predict(path, inputs, *, missing=False):
+def predict(path, inputs, *, missing=False, signature=None):
     """Return a file's answers to samples: a dict of arrays by output name.
 
     It runs on LiteRT with built-in operations, in a process of its own, one sample a call.
@@ -20,13 +20,21 @@ def predict(path, inputs, *, missing=False):
             samples.
         missing: Whether numbers may be NaN or infinite, as in tables; a file of 8 bits reads
             another number then.
+        signature: Name of the signature that answers, of a file with several.
 
     Raises:
-        ValueError: If there is no sample, or the inputs do not fit the file's.
+        ValueError: If there is no sample, the inputs do not fit the file's, or it has several
+            signatures and none is named.
         ExportError: If the file does not run.
     """
     path = Path(path).expanduser()
-    known = schema.read(path).inputs
+    facts = schema.read(path, signature)
+    known = facts.inputs
+    if signature is None and len(facts.signatures) > 1:
+        raise ValueError(
+            f"A file of several signatures is asked for one: {', '.join(facts.signatures)}. "
+            "Received: signature=None."
+        )
     if not isinstance(inputs, dict):
         if len(known) != 1:  # a file's order of inputs is not the model's
             raise ValueError(
@@ -44,7 +52,7 @@ def predict(path, inputs, *, missing=False):
     batches = (
         {k: x[i : i + MOST] for k, x in arrays.items()} for i in range(0, max(count, 1), MOST)
     )
-    parts = [run(path, take(x, known, "inputs", missing=missing)) for x in batches]
+    parts = [run(path, take(x, known, "inputs", missing=missing), signature) for x in batches]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

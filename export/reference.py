@@ -166,7 +166,7 @@ def answers(model, samples):
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def run(path, samples):
+def run(path, samples, signature=None):
     """Return the file's answers to `samples`, a dict of arrays by output name."""
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
@@ -178,6 +178,7 @@ def run(path, samples):
                 names=list(samples),
                 inputs=str(inputs),
                 outputs=str(outputs),
+                signature=signature,
             )
         except (WorkerError, WorkerCrash) as error:
             raise ExportError(

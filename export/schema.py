@@ -2,7 +2,7 @@
 
 import struct
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from export.signature import Tensor
@@ -10,18 +10,22 @@ from export.signature import Tensor
 
 @dataclass(frozen=True)
 class FileFacts:
-    """The operations of a file, over all its subgraphs, and the inputs and outputs by name."""
+    """The operations of a file, over all its subgraphs, and the inputs and outputs by name.
+
+    `inputs` and `outputs` are of the signature that was asked for, by default the first.
+    """
 
     ops: Counter
     inputs: list
     outputs: list
+    signatures: tuple = ()
 
 
-def read(path):
+def read(path, signature=None):
     """Return the `FileFacts` of the file at `path`; custom and Flex operations keep their names.
 
     Raises:
-        ValueError: If it is no `.tflite` file.
+        ValueError: If it is no `.tflite` file, or has no such signature.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -29,9 +33,17 @@ def read(path):
     if not schema.Model.ModelBufferHasIdentifier(content, 0):
         raise ValueError(f"A .tflite file is needed. Received: path={str(path)!r}.")
     try:
-        return _facts(schema, schema.Model.GetRootAs(content, 0))
+        facts, by_signature = _facts(schema, schema.Model.GetRootAs(content, 0))
     except (TypeError, IndexError, KeyError, ValueError, struct.error) as error:
         raise ValueError(f"The .tflite file is damaged. Received: path={str(path)!r}.") from error
+    if signature is None:
+        return facts
+    if signature not in by_signature:
+        raise ValueError(
+            f"The file's signatures are {', '.join(by_signature) or 'none'}. "
+            f"Received: signature={signature!r}."
+        )
+    return replace(facts, inputs=by_signature[signature][0], outputs=by_signature[signature][1])
 
 
 def _facts(schema, model):
@@ -47,18 +59,18 @@ def _facts(schema, model):
     if not model.SignatureDefsLength():
         graph = graphs[0]
         tensors = [_tensor(None, graph, i, types) for i in graph.InputsAsNumpy()]
-        return FileFacts(
-            ops, tensors, [_tensor(None, graph, i, types) for i in graph.OutputsAsNumpy()]
+        made = [_tensor(None, graph, i, types) for i in graph.OutputsAsNumpy()]
+        return FileFacts(ops, tensors, made), {}
+    found = {}
+    for signature in map(model.SignatureDefs, range(model.SignatureDefsLength())):
+        graph = graphs[signature.SubgraphIndex()]
+        inputs = [signature.Inputs(i) for i in range(signature.InputsLength())]
+        outputs = [signature.Outputs(i) for i in range(signature.OutputsLength())]
+        found[(signature.SignatureKey() or b"").decode()] = tuple(
+            [_tensor(x.Name(), graph, x.TensorIndex(), types) for x in tensors]
+            for tensors in (inputs, outputs)
         )
-    signature = model.SignatureDefs(0)
-    graph = graphs[signature.SubgraphIndex()]
-    inputs = [signature.Inputs(i) for i in range(signature.InputsLength())]
-    outputs = [signature.Outputs(i) for i in range(signature.OutputsLength())]
-    return FileFacts(
-        ops,
-        [_tensor(x.Name(), graph, x.TensorIndex(), types) for x in inputs],
-        [_tensor(x.Name(), graph, x.TensorIndex(), types) for x in outputs],
-    )
+    return FileFacts(ops, *next(iter(found.values())), tuple(found)), found
 
 
 def _names(enum):

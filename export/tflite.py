@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Iterable
 
+from export import associated, schema, signature
 from export import samples as data
-from export import schema, signature
 from export.bundle import Bundle, versions
 from export.compact import compact as compacted
 from export.convert import convert
@@ -27,6 +27,7 @@ def to_tflite(
     tolerance=None,
     measure=True,
     compact=False,
+    files=None,
 ):
     """Write a model as a `.tflite` file that is proven to answer as Keras does.
 
@@ -55,6 +56,8 @@ def to_tflite(
         measure: Whether to measure model and file, which takes some seconds.
         compact: Whether to leave out the names of inner tensors, which only viewers and profilers
             show, and to store equal constants once: about a tenth of a file below 100 kB.
+        files: Files to put inside, as TFLite's metadata does, such as a vocabulary: paths, or a
+            dict of contents by name. `associated_files` reads them.
 
     Returns:
         A `Bundle`, which prints as a small table.
@@ -66,6 +69,7 @@ def to_tflite(
         OSError: If the file cannot be written.
     """
     limits_of(precision, tolerance)
+    files = associated.checked(files)
     path = target(path, ".tflite")
     signature.graph_of(model)
     tensors = signature.inputs_of(model, input_shape)
@@ -86,7 +90,7 @@ def to_tflite(
         model = in_float32(model, known)
         runs = fused(model)
         content = convert(runs, precision, calibration, input_shape)
-        content = compacted(content) if compact else content
+        content = associated.appended(compacted(content) if compact else content, files)
         part.write_bytes(content)
         parity = checked(model, part, known, precision, tolerance, scores)
         facts = schema.read(part)
@@ -100,6 +104,7 @@ def to_tflite(
             outputs=facts.outputs,
             sha256=hashlib.sha256(content).hexdigest(),
             labels=labels,
+            files=list(files),
             versions=versions(),
         )
         if measure:

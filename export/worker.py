@@ -129,11 +129,11 @@ def tensors_of(layers, content):
     return list(found.values())
 
 
-def run(file, names, inputs, outputs):
+def run(file, names, inputs, outputs, signature=None):
     """Run a file on every sample, through its signature."""
     from ai_edge_litert.interpreter import Interpreter
 
-    runner = Interpreter(file, num_threads=1).get_signature_runner()
+    runner = Interpreter(file, num_threads=1).get_signature_runner(signature)
     wanted, made = runner.get_input_details(), runner.get_output_details()
     if set(wanted) != set(names):
         raise ValueError(f"The file's inputs are {sorted(wanted)}. Received: {sorted(names)}.")

@@ -19,11 +19,13 @@ from heads.detection.soft_nms import soft_nms
 from heads.detection.ssd import SSDHead
 from heads.detection.ssd_loss import SSDLoss
 from heads.graph import attach, losses, metrics
+from heads.late_fusion import LateFusionHead
 from heads.margin import MarginHead
 from heads.margin_loss import MarginLoss
 from heads.multi_task.head import MultiTaskHead
 from heads.multi_task.part import WeightedLoss, WithoutWeight
 from heads.pairs import verification
+from heads.recommendation.approximate import ApproximateIndex, towers
 from heads.recommendation.catalogue import CatalogueScores
 from heads.recommendation.events import histories
 from heads.recommendation.in_batch import InBatchRecall, InBatchSoftmax
@@ -54,6 +56,7 @@ from heads.verify_pairs import VerifyPairs
 
 __all__ = [
     "Accuracy",
+    "ApproximateIndex",
     "BoundaryF1",
     "CatalogueScores",
     "ClassificationHead",
@@ -67,6 +70,7 @@ __all__ = [
     "InBatchRecall",
     "InBatchSoftmax",
     "LRASPPHead",
+    "LateFusionHead",
     "MacroAUC",
     "MacroScore",
     "MarginHead",
@@ -121,6 +125,7 @@ __all__ = [
     "recommendation_scores",
     "segment",
     "soft_nms",
+    "towers",
     "unpack_boxes",
     "verification",
 ]

@@ -10,6 +10,10 @@ TASKS = {
     "age": keras.saving.serialize_keras_object(heads.RegressionHead(name="age")),
     "kind": keras.saving.serialize_keras_object(heads.ClassificationHead(3, name="kind")),
 }
+PARTS = {
+    name: keras.saving.serialize_keras_object(heads.ClassificationHead(3, name=f"{name}_kind"))
+    for name in ("image", "table")
+}
 
 CASES = [
     Case(
@@ -45,5 +49,26 @@ CASES = [
         {"tasks": TASKS, "units": 6, "experts": 1, "uncertainty": False},
         (2, 5),
         {"age": (2, 1), "kind": (2, 3)},
+    ),
+    Case(
+        heads.LateFusionHead,
+        {"parts": PARTS, "may_miss": True, "rate": 0.4, "seed": 3},
+        {"image": (2, 5), "table": (2, 4), "there": (2, 2)},
+        (2, 3),
+        [
+            {"parts": {"image": PARTS["image"]}},
+            {"parts": [PARTS["image"], PARTS["table"]]},
+            {"parts": {**PARTS, "there": PARTS["image"]}},
+            {"parts": PARTS, "rate": 0.4},
+            {"parts": PARTS, "rate": 1.0, "may_miss": True},
+            {"parts": {**PARTS, "boxes": heads.DetectionHead(2)}},
+        ],
+        [{"image": (2, 5), "table": (2, 4), "there": (2, 3)}],
+    ),
+    Case(
+        heads.LateFusionHead,
+        {"parts": PARTS},
+        {"image": (2, 5), "table": (2, 4)},
+        (2, 3),
     ),
 ]
