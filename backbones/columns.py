@@ -3,22 +3,24 @@
 import keras
 from keras import layers
 
-from blocks import FeatureTokenizer, PeriodicEmbedding
-from blocks.base import check_positive
+from blocks import FeatureTokenizer, IdDropout, PeriodicEmbedding
+from blocks.base import check_positive, check_rate
 from blocks.columns import PiecewiseLinear
 
 
-def table_inputs(columns):
+def table_inputs(columns, unknown=0.0):
     """Return the `keras.Input`s of a table's columns, and the columns as networks read them.
 
     Args:
         columns: `heads.Table.columns`, or a number of columns of numbers, which are then taken as
             they are.
+        unknown: Share of categories made unknown in training.
 
     Returns:
         Two dicts: the inputs, and `"numeric"`, `(batch, columns)`, scaled, with what says that one
         is missing, and `"categorical"`, ids; and the number of categories of each of those.
     """
+    check_rate(unknown=unknown)
     if isinstance(columns, int):
         check_positive(columns=columns)
         x = keras.Input((columns,), name="numeric")
@@ -37,7 +39,8 @@ def table_inputs(columns):
         read["numeric"] = scale(inputs["numeric"])
     if categories:
         x = keras.Input((len(categories),), dtype="int32", name="categorical")
-        inputs["categorical"] = read["categorical"] = x
+        inputs["categorical"] = x
+        read["categorical"] = IdDropout(unknown, name="unknown")(x) if unknown else x
     if not inputs:
         raise ValueError(f"A table has columns. Received: columns={columns}.")
     return inputs, read, categories

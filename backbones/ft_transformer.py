@@ -17,6 +17,7 @@ def ft_transformer(
     expansion=4 / 3,
     activation="gelu",
     dropout=0.1,
+    unknown=0.0,
     name="ft_transformer",
 ):
     """Return a transformer over the columns of a table, as its class token and all tokens.
@@ -31,6 +32,8 @@ def ft_transformer(
         activation: Name of its Keras activation. The paper has `"reglu"`, which costs a second
             layer.
         dropout: Share of each branch's outputs made zero in training.
+        unknown: Share of categories made unknown in training, so that the vector of those that
+            are not known is learned, and rare ones are not learned by heart.
         name: Name of the model.
 
     Returns:
@@ -48,7 +51,7 @@ def ft_transformer(
     """
     check_positive(units=units, depth=depth, num_heads=num_heads)
     check_rate(dropout=dropout)
-    inputs, read, categories = table_inputs(columns)
+    inputs, read, categories = table_inputs(columns, unknown)
     x = FeatureTokenizer(units, categories, class_token=True, name="tokens")(read)
     options = {"expansion": expansion, "activation": activation, "dropout": dropout}
     for i in range(depth):

@@ -20,6 +20,7 @@ def mlp(
     periodic=0.1,
     dropout=0.1,
     activation="relu",
+    unknown=0.0,
     name="mlp",
 ):
     """Return dense layers over the columns of a table as `{"features": …}`.
@@ -38,6 +39,8 @@ def mlp(
             `None`: then a number's vector is linear.
         dropout: Share of a layer's outputs made zero in training.
         activation: Name of the Keras activation, of `"gated"` that of the gates.
+        unknown: Share of categories made unknown in training, so that the vector of those that
+            are not known is learned, and rare ones are not learned by heart.
         name: Name of the model.
 
     Returns:
@@ -59,7 +62,7 @@ def mlp(
         check_above_zero(periodic=periodic)
     if kind not in KINDS:
         raise ValueError(f"`kind` must be one of {', '.join(KINDS)}. Received: kind={kind!r}.")
-    inputs, read, categories = table_inputs(columns)
+    inputs, read, categories = table_inputs(columns, unknown)
     x = layers.Flatten(name="line")(embedded(read, categories, embedding, periodic=periodic))
     if kind == "residual":
         x = layers.Dense(units, name="project")(x)

@@ -7,7 +7,9 @@ from blocks.base import check_positive
 from blocks.tabnet import TabNet
 
 
-def tabnet(columns, units=16, steps=3, *, gamma=1.3, sparsity=1e-3, embedding=4, name="tabnet"):
+def tabnet(
+    columns, units=16, steps=3, *, gamma=1.3, sparsity=1e-3, embedding=4, unknown=0.0, name="tabnet"
+):
     """Return TabNet over the columns of a table: what it found, and which columns it read.
 
     The masks are an explanation: their mean over the steps says how much an answer owes to each
@@ -21,6 +23,8 @@ def tabnet(columns, units=16, steps=3, *, gamma=1.3, sparsity=1e-3, embedding=4,
         gamma: How often a column may be read; 1 is once.
         sparsity: Weight of the entropy of the masks in the loss.
         embedding: Length of a column's vector.
+        unknown: Share of categories made unknown in training, so that the vector of those that
+            are not known is learned, and rare ones are not learned by heart.
         name: Name of the model.
 
     Returns:
@@ -36,7 +40,7 @@ def tabnet(columns, units=16, steps=3, *, gamma=1.3, sparsity=1e-3, embedding=4,
     (None, 3, 7)
     """
     check_positive(embedding=embedding)
-    inputs, read, categories = table_inputs(columns)
+    inputs, read, categories = table_inputs(columns, unknown)
     tokens = embedded(read, categories, embedding)
     options = {"gamma": gamma, "sparsity": sparsity}
     outputs = TabNet(units, steps, **options, name="steps")(tokens)

@@ -18,7 +18,7 @@ from blocks.fusion import BilinearFusion, ConcatFusion, CrossAttentionFusion, Ga
 from blocks.gates import ChannelSpatialAttention, CoordinateAttention, EfficientChannelAttention
 from blocks.ghost import GhostBlock, GhostModule
 from blocks.graph import flatten
-from blocks.ids import BagEmbedding, IdEmbedding
+from blocks.ids import BagEmbedding, IdDropout, IdEmbedding
 from blocks.inception import InceptionBlock
 from blocks.interactions import CrossNetwork, DotInteraction, FactorizationMachine
 from blocks.inverted import FusedInvertedResidual, InvertedResidual
@@ -74,6 +74,7 @@ __all__ = [
     "GhostBlock",
     "GhostModule",
     "GlobalResponseNorm",
+    "IdDropout",
     "IdEmbedding",
     "InceptionBlock",
     "InvertedResidual",

@@ -1,8 +1,9 @@
 """Ids as vectors, whatever ids come."""
 
+import keras
 from keras import initializers, layers, ops
 
-from blocks.base import PlainArguments, check_positive, register
+from blocks.base import PlainArguments, check_positive, check_rate, register
 
 COMBINERS = ("mean", "sum", "sqrtn")
 
@@ -101,3 +102,38 @@ class BagEmbedding(Ids):
         first = input_shape[0]
         shape = first if isinstance(first, (list, tuple)) else input_shape
         return (shape[0], self.units)
+
+
+@register
+class IdDropout(PlainArguments, layers.Layer):
+    """Make a share of ids unknown, 0, in training.
+
+    So the vector of what is not known is learned, and rare ids are not learned by heart.
+
+    Shape: whole numbers `(batch, ...)` to the same.
+
+    Args:
+        rate: Share of ids made 0.
+        seed: Seed of the draws, a whole number; `None` draws one.
+
+    Reference: [Volkovs et al., 2017](https://papers.nips.cc/paper/7081) (DropoutNet), of ids
+    instead of whole inputs
+
+    >>> IdDropout(0.5)(np.array([[3, 1, 4]])).numpy().tolist()  # as they are, but in training
+    [[3, 1, 4]]
+    """
+
+    def __init__(self, rate, *, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        check_rate(rate=rate)
+        self.rate = rate
+        self.random = keras.random.SeedGenerator(seed)
+
+    def call(self, ids, training=False):
+        if not training or not self.rate:
+            return ids
+        kept = keras.random.uniform(ops.shape(ids), seed=self.random) >= self.rate
+        return ops.where(kept, ids, ops.zeros_like(ids))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

@@ -331,6 +331,21 @@ def test_bags_are_weighted_means():
     np.testing.assert_allclose(found[0], array(root.vectors)[[1, 4]].sum(0) / 2**0.5, rtol=1e-4)
 
 
+def test_a_share_of_ids_is_unknown_in_training():
+    ids = np.arange(1, 5001).reshape(50, 100)
+    layer = blocks.IdDropout(0.3, seed=1)
+    np.testing.assert_array_equal(array(layer(ids)), ids)
+    found = array(layer(ids, training=True))
+    assert abs((found == 0).mean() - 0.3) < 0.03 and (found[found > 0] == ids[found > 0]).all()
+    table = heads.Table.of({"a": list("abcd")})
+    model = backbones.column_tokens(table.columns, 3, unknown=0.5)
+    x = table({"a": list("abcd") * 20})
+    found = array(model(x, training=True)["tokens"])
+    unknown = array(model({"categorical": np.zeros((1, 1))})["tokens"])[0]
+    assert 10 < (found == unknown).all((1, 2)).sum() < 70
+    np.testing.assert_array_equal(array(model(x)["tokens"])[0], array(model(x)["tokens"])[4])
+
+
 def test_ids_that_are_unknown_have_the_first_vector():
     layer = blocks.IdEmbedding(4, 2)
     x = array(layer(np.array([0, 3, 4, -1, 2**31 - 1])))

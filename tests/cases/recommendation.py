@@ -22,6 +22,7 @@ CASES = [
         ids=9,
     ),
     Case(blocks.BagEmbedding, {"size": 4, "units": 5, "combiner": "sum"}, (2, 3), (2, 5), ids=4),
+    Case(blocks.IdDropout, {"rate": 0.4, "seed": 2}, (2, 3), (2, 3), [{"rate": 1.0}], ids=4),
     Case(
         heads.RetrievalHead,
         {
