@@ -162,7 +162,9 @@ def main(args):
     some = {key: value[:64] for key, value in inputs.items()}
     first = {"history": some["history"], "seen": some["history"]}
     bundles = [
-        export.to_tflite(answer, out / "towers.tflite", inputs=first),
+        export.to_tflite(
+            answer, out / "towers.tflite", inputs=first, files=out / "vocabulary.json"
+        ),
         export.to_tflite(ranking, out / "ranking.tflite", inputs=some),
     ]
     text = titles.get
@@ -200,7 +202,7 @@ def main(args):
     print(f"Files: {out}/*.keras, {out}/*.tflite, {out}/vocabulary.json, {page}")
     print(
         "Next: open the report; --data FILE.csv; a larger --candidates; ids of items are those of "
-        "heads.Vocabulary.load(vocabulary.json)"
+        "heads.Vocabulary.load(vocabulary.json), which lies inside towers.tflite, too"
     )
 
 

@@ -193,6 +193,16 @@ def test_tower_and_catalogue_are_one_file(retrieval, precision, tmp_path):
     assert found.shape == (2, 5) and (found >= 0).all() and 0 not in found[0]
 
 
+def test_a_catalogue_may_name_an_item_twice(retrieval):
+    """Answers are rows of the catalogue; equal ones have equal scores."""
+    model, _ = retrieval
+    answer = heads.deploy(model, items=[4, 4, 9], k=3)
+    found = answer.predict({"user_id": np.arange(6)}, verbose=0)
+    for items, scores in zip(found["items"], found["scores"]):
+        of = dict(zip(items.tolist(), scores))
+        assert set(of) == {0, 1, 2} and of[0] == pytest.approx(of[1], rel=1e-5)
+
+
 def test_what_does_not_fit_a_catalogue_is_told(retrieval):
     model, _ = retrieval
     with pytest.raises(ValueError, match="number of items, 20. Received: k=21"):
@@ -202,6 +212,12 @@ def test_what_does_not_fit_a_catalogue_is_told(retrieval):
     with pytest.raises(ValueError, match="names of their own. Received: id in both"):
         tower = [keras.Input((4,), name="id"), keras.layers.Dense(2)]
         backbones.two_towers(*(keras.Sequential(tower) for _ in "ab"))
+    for items in (np.array([]), np.int64(3)):
+        with pytest.raises(ValueError, match="A catalogue has items"):
+            heads.deploy(model, items=items, k=1)
+    for seen in (-1, True, [3, 4]):
+        with pytest.raises(ValueError, match="`seen` must be a number"):
+            heads.deploy(model, items=np.arange(20), k=1, seen=seen)
     for wrong in ([0.5, 1], [-1, 2], [2**25, 1], np.ones((2, 3))):
         with pytest.raises(ValueError, match="Received: "):
             heads.check_targets(np.array(wrong), heads.RetrievalHead())
@@ -279,7 +295,16 @@ def test_events_become_histories():
     found, users = heads.histories([5, 9, 5, 5, 9], [1, 2, 3, 4, 5], [3.0, 1, 1, 2, 1], length=2)
     assert users.tolist() == [5, 9] and found.tolist() == [[4, 1], [2, 5]]
     assert heads.histories([], np.array([], int), length=3)[0].shape == (0, 3)
-    for wrong in (([1], [0]), ([1], [0.5]), ([1, 2], [3])):
+    dates = ["2024-01-02", "2024-01-01", "2023-12-31"]  # in no order
+    assert heads.histories([1, 1, 1], [7, 8, 9], dates, length=3)[0].tolist() == [[9, 8, 7]]
+    several = (
+        ([1], [0]),
+        ([1], [0.5]),
+        ([1, 2], [3]),
+        ([1], [2**40]),
+        ([1, 1], [2, 3], [1.0, np.nan]),
+    )
+    for wrong in several:
         with pytest.raises(ValueError, match="Received: "):
             heads.histories(*wrong)
 
@@ -306,6 +331,8 @@ def test_ranking_learns_which_pairs_belong_together():
 
 def test_targets_of_ranking_are_checked():
     head = heads.RankingHead("deep", [4])
+    with pytest.raises(ValueError, match="ratings are learned by loss='squared'"):
+        heads.check_targets(np.array([4, 10]), head)
     for wrong in ([0.5, 1], [2, 0], [[0, 1]], [np.nan, 1]):
         with pytest.raises(ValueError, match="Received: "):
             heads.check_targets(np.array(wrong), head)

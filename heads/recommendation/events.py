@@ -3,6 +3,8 @@
 import numpy as np
 
 from blocks.base import check_positive
+from heads.base import wrong_rows
+from heads.recommendation.in_batch import LARGEST
 
 
 def histories(users, items, times=None, *, length=50):
@@ -28,12 +30,15 @@ def histories(users, items, times=None, *, length=50):
             "Events have a user, an item and a time each. "
             f"Received: {len(users)}, {len(items)} and {len(times)}."
         )
-    if items.dtype.kind not in "iu" or (len(items) and items.min() < 1):
-        least = items.min() if len(items) else None
+    whole = items.dtype.kind in "iu"
+    if not whole or (len(items) and not 1 <= items.min() <= items.max() <= LARGEST):
+        found = f", {items.min()} to {items.max()}" if whole and len(items) else ""
         raise ValueError(
-            f"Ids of items must be whole numbers from 1 on. Received: {items.dtype} from {least}. "
-            "heads.Vocabulary makes them."
+            f"Ids of items must be whole numbers from 1 to {LARGEST}. "
+            f"Received: {items.dtype}{found}. heads.Vocabulary makes them."
         )
+    if times.dtype.kind == "f" and not np.isfinite(times).all():
+        raise ValueError(f"A time must be finite. {wrong_rows(np.isfinite(times), times)}")
     check_positive(length=length)
     names, rows = np.unique(users, return_inverse=True)
     order = np.lexsort((np.arange(len(times)), times, rows))

@@ -110,7 +110,8 @@ class RankingHead(Head):
         right = np.isfinite(rows).all(-1)
         rule = "Targets must be finite numbers."
         if self.goal == "binary":
-            right, rule = ((rows == 0) | (rows == 1)).all(-1), "Targets must be 0 or 1, one a row."
+            right = ((rows == 0) | (rows == 1)).all(-1)
+            rule = "Targets must be 0 or 1, one a row; ratings are learned by loss='squared'."
             right &= rows.shape[1] == 1
         return [] if right.all() else [f"{rule} {wrong_rows(right, targets)}"]
 

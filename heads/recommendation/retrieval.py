@@ -95,6 +95,11 @@ class RetrievalHead(Head):
                 `"seen"`, of places in `items`, filled up with -1.
             batch_size: Number of items whose vectors are computed at a time.
         """
+        if isinstance(seen, bool) or not isinstance(seen, int) or seen < 0:
+            raise ValueError(
+                "`seen` must be a number of items to leave out, from 0 on: the ids themselves are "
+                f"an input of the model. Received: seen={seen!r}."
+            )
         user = Renamed(self.user, dtype="float32", name=f"{self.name}_user")(features["user"])
         if items is None:
             item = Renamed(self.item, dtype="float32", name=f"{self.name}_item")(features["item"])
@@ -120,6 +125,12 @@ class RetrievalHead(Head):
         side = Renamed(self.item, dtype="float32", name=f"{self.name}_item")
         tower = keras.Model(dict(zip(names, inputs)), side(item))
         given = {name: np.asarray(given[name]) for name in names}
+        counts = {name: len(x) if x.ndim else 0 for name, x in given.items()}
+        if len(set(counts.values())) > 1 or not min(counts.values()):
+            raise ValueError(
+                "A catalogue has items, as many in each of its inputs. "
+                f"Received: {', '.join(f'{count} of {name}' for name, count in counts.items())}."
+            )
         return tower.predict(given, batch_size=batch_size, verbose=0)
 
     def check(self, targets):
