@@ -46,7 +46,8 @@ def deploy(model, **options):
     answers = {name: made[name] for name in chosen}
     by_name = answers_by_name(model)
     named = _flat(answers) if by_name else next(iter(answers.values()))
-    outputs = _call_outputs(named, {layer.name for layer in model.layers})
+    taken = {node.operation.name for node in nodes_between(tree.flatten(named), ())}
+    outputs = _call_outputs(named, taken | {layer.name for layer in model.layers})
     if not by_name and len(outputs) == 1:
         (outputs,) = outputs.values()
     return keras.Model(_inputs(graph, outputs), outputs, name=model.name)

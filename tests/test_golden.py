@@ -6,7 +6,8 @@ import pytest
 
 import heads
 from heads.detection.base import BoxHead
-from tests.golden.write import FOLDER, HEADS, OPTIONS, as_dict
+from heads.multi_task.part import Part
+from tests.golden.write import FOLDER, HEADS, OPTIONS, as_dict, of
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.npz"))
 
@@ -21,7 +22,8 @@ def load(name):
     }
     model = keras.saving.load_model(FOLDER / f"{name}.keras")
     answer = keras.saving.load_model(FOLDER / f"{name}.deployed.keras", compile=False)
-    return model, answer, arrays["inputs"], kinds
+    inputs = {key.split("/")[1]: x for key, x in arrays.items() if key.startswith("inputs/")}
+    return model, answer, inputs or arrays["inputs"], kinds
 
 
 def assert_equal_outputs(outputs, expected):
@@ -51,9 +53,9 @@ def test_every_head_has_a_golden_file():
 def test_golden_model_loads_and_answers_as_ever(name):
     model, answer, x, expected = load(name)
     assert_equal_outputs(model(x), expected["raw"])
-    assert_equal_outputs(answer(x), expected["answer"])
+    assert_equal_outputs(answer(of(answer, x)), expected["answer"])
     deployed = heads.deploy(model, **OPTIONS.get(name, {}))
-    assert_equal_outputs(deployed(x), expected["answer"])
+    assert_equal_outputs(deployed(of(deployed, x)), expected["answer"])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,6 +66,16 @@ def test_golden_model_is_still_compiled_and_trains(name):
         if isinstance(head, BoxHead):
             some = [[1, 1, 6, 7, 1], [0, 0, 3, 3, 0], [4, 4, 8, 8, 1], [0, 0, 8, 8, 0]]
             targets["output"] = np.float32([[*some, [0, 0, 0, 0, -1]]] * len(x))
+        if isinstance(head, heads.RetrievalHead):
+            targets["output"] = heads.item_targets([0, 3, 1, 0])
+        elif isinstance(head, heads.SequentialHead):
+            targets["output"] = x
+        elif isinstance(head, heads.RankingHead):
+            targets["output"][0] = 1
+        elif isinstance(head, heads.LateFusionHead):
+            targets["output"] = np.array([0, 2, 1, 1])
+        elif isinstance(head, Part):
+            targets[key] = targets[key][:, :-1]  # the last column weighs the loss
         if not hasattr(head, "targets"):
             continue
         key = key if key in targets else "output"
@@ -77,7 +89,7 @@ def test_golden_model_is_still_compiled_and_trains(name):
     y = targets if isinstance(model.output, dict) else targets["output"]
     scores = model.evaluate(x, y, verbose=0, return_dict=True)
     assert (
-        len(scores) >= (3 if heads.metrics(model) else 1)
+        len(scores) >= (2 if heads.metrics(model) else 1)
         and np.isfinite(list(scores.values())).all()
     )
     before = [np.array(w) for w in model.get_weights()]
@@ -86,4 +98,4 @@ def test_golden_model_is_still_compiled_and_trains(name):
     moved = [not np.array_equal(a, b) for a, b in zip(before, after)]
     # The boxes of a level learn nothing where none of its positions has one.
     boxes = any(isinstance(x, BoxHead) for x in heads.graph.heads_of(model).values())
-    assert np.mean(moved) >= (0.8 if boxes else 1)
+    assert np.mean(moved) >= (0.8 if boxes or "list" in name else 1)  # a list's order has no bias

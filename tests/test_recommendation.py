@@ -275,6 +275,11 @@ def test_histories_are_read_by_a_file(kind, tmp_path):
     head = heads.SequentialHead(12, 16, 1, kind=kind, length=10, negatives=3)
     ids = keras.Input((10,), dtype="int32", name="items")
     answer = heads.deploy(heads.attach(keras.Model(ids, ids), head), k=3)
+    answer.save(tmp_path / "answer.keras")
+    loaded = keras.saving.load_model(tmp_path / "answer.keras")
+    x = cycles(9)
+    for key, value in answer.predict(x, verbose=0).items():
+        np.testing.assert_allclose(loaded.predict(x, verbose=0)[key], value, rtol=1e-5)
     for precision in ("float32", "dynamic"):
         path = tmp_path / f"{precision}.tflite"
         export.to_tflite(answer, path, precision, inputs=cycles(40), measure=False)

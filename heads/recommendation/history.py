@@ -56,14 +56,14 @@ class ItemTable(IdEmbedding):
 
 
 @register
-class Scores(layers.Wrapper):
-    """The scores of a table's items: `(batch, units)` to `(batch, 1 + num_items)`."""
+class NextScores(layers.Wrapper):
+    """The scores of all items after a `History`: `(batch, length)` to `(batch, 1 + num_items)`."""
 
-    def call(self, x):
-        return self.layer.scores(x)
+    def call(self, ids):
+        return self.layer.table.scores(self.layer(ids)[:, -1])
 
     def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.layer.size)
+        return (input_shape[0], self.layer.table.size)
 
 
 @register

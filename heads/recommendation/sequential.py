@@ -7,8 +7,7 @@ from keras import layers, ops
 
 from blocks.base import check_positive, check_rate, register
 from heads.base import Head, number_problems, wrong_rows
-from heads.embedding import Renamed
-from heads.recommendation.history import History, Negatives, Scores
+from heads.recommendation.history import History, Negatives, NextScores
 from heads.recommendation.index import HIDDEN, BestItems
 from heads.recommendation.sequential_loss import NextItem, NextItemRecall
 
@@ -113,8 +112,7 @@ class SequentialHead(Head):
             raise ValueError(
                 f"`k` must be at most the number of items, {self.num_items}. Received: k={k}."
             )
-        x = Renamed(self.history, dtype="float32", name=f"{self.name}_history")(features)[:, -1]
-        scores = Scores(self.history.table, dtype="float32", name=f"{self.name}_scores")(x)
+        scores = NextScores(self.history, dtype="float32", name=f"{self.name}_scores")(features)
         left_out = ops.zeros_like(features) if again else features
         return BestItems(k, padding=1, dtype="float32", name=f"{self.name}_best")(
             [scores, left_out]
