@@ -92,7 +92,7 @@ def parse(words=None):
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--epochs", type=int, default=100, help="of what comes next")
     parser.add_argument("--retrieval-epochs", type=int, default=15)
-    parser.add_argument("--ranking-epochs", type=int, default=20)
+    parser.add_argument("--ranking-epochs", type=int, default=8)
     parser.add_argument("--decay", type=float, default=1e-2, help="of weights, in ranking")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", choices=("valid", "test"), default="test")

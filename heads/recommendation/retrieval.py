@@ -169,8 +169,8 @@ def item_targets(ids, counts=None):
     Returns:
         float32 `(pairs, 2)`: indices, and logarithms of probabilities.
 
-    >>> item_targets([0, 0, 2, 0]).round(2).tolist()
-    [[0.0, -0.29], [0.0, -0.29], [2.0, -1.39], [0.0, -0.29]]
+    >>> item_targets([0, 0, 2, 0], [4, 2, 2]).tolist()[2] == [2.0, float(np.float32(np.log(0.25)))]
+    True
     """
     ids = np.asarray(ids)
     if found := problems(ids.reshape(-1)):

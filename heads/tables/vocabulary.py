@@ -26,7 +26,7 @@ class Vocabulary:
 
     >>> words = Vocabulary.of(["pear", "fig", "fig", None])
     >>> words(["fig", "plum", None]).tolist(), len(words)
-    ([1, 0, 3], 4)
+    ([1, 0, 2], 4)
     """
 
     def __init__(self, values):

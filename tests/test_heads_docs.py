@@ -1,4 +1,4 @@
-"""The examples in docstrings of heads/segmentation run."""
+"""The examples in docstrings of the folders of heads run."""
 
 import doctest
 import importlib
@@ -8,12 +8,13 @@ import pkgutil
 import numpy as np
 import pytest
 
-from heads import segmentation
+from heads import multi_task, recommendation, segmentation, tables
 from tests.test_contract import ShapeChecker
 
 MODULES = [
-    importlib.import_module(f"heads.segmentation.{module.name}")
-    for module in pkgutil.iter_modules(segmentation.__path__)
+    importlib.import_module(f"{folder.__name__}.{module.name}")
+    for folder in (multi_task, recommendation, segmentation, tables)
+    for module in pkgutil.iter_modules(folder.__path__)
 ]
 EXAMPLES = [
     example
