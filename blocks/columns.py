@@ -204,7 +204,8 @@ class PiecewiseLinear(PlainArguments, layers.Layer):
         ValueError: If numbers do not rise, or there are not as many lists as columns.
 
     >>> scale = PiecewiseLinear([[[0.0, -1.0], [10.0, 0.0], [100.0, 1.0]]], gaps=[0])
-    >>> scale(np.array([[5.0], [np.inf], [np.nan]])).numpy().tolist()
+    >>> x = scale(np.array([[5.0], [np.inf], [np.nan]]))
+    >>> np.array(x).tolist()
     [[-0.5, 0.0], [1.0, 0.0], [0.0, 1.0]]
     """
 

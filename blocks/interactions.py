@@ -149,7 +149,7 @@ class FactorizationMachine(PlainArguments, layers.Layer):
 
     Reference: [Rendle, 2010](https://doi.org/10.1109/ICDM.2010.127), lemma 3.1
 
-    >>> FactorizationMachine()(np.ones((1, 3, 8))).numpy().tolist()
+    >>> np.array(FactorizationMachine()(np.ones((1, 3, 8)))).tolist()
     [[24.0]]
     """
 

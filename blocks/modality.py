@@ -29,7 +29,8 @@ class ModalityDropout(PlainArguments, layers.Layer):
     vectors instead of zeros
 
     >>> image, table, there = np.ones((1, 8)), np.ones((1, 3)), np.array([[1.0, 0.0]])
-    >>> ModalityDropout(0.3)([image, table, there])[1].numpy().tolist()
+    >>> _, table = ModalityDropout(0.3)([image, table, there])
+    >>> keras.ops.convert_to_numpy(table).tolist()
     [[0.0, 0.0, 0.0]]
     """
 

@@ -24,7 +24,7 @@ class Sparsemax(PlainArguments, layers.Layer):
 
     Reference: [Martins and Astudillo, 2016](https://arxiv.org/abs/1602.02068), algorithm 1
 
-    >>> Sparsemax()(np.array([[1.0, 0.5, -2.0]])).numpy().tolist()
+    >>> np.array(Sparsemax()(np.array([[1.0, 0.5, -2.0]]))).tolist()
     [[0.75, 0.25, 0.0]]
     """
 

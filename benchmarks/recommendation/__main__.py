@@ -11,7 +11,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default on processors without AVX-512
 
-PARTS = ("sequential", "retrieval", "ranking", "nearest")
+PARTS = ("sequential", "retrieval", "ranking", "speed", "nearest")
 
 
 def sequential(args, once):
@@ -47,6 +47,17 @@ def ranking(args, once):
         x = once(f"{kind} {args.ranking_epochs}", lambda k=kind: run(k, args))
         scores = [f"{x[key]:.4f}" for key in ("valid_auc", "auc", "log_loss")]
         yield [x["name"], *costs(x), *scores]
+
+
+def speed(args, once):
+    from benchmarks.recommendation.speed import NETWORKS, run
+
+    header = ["training beside keras-rs", "weights, ours / theirs", "examples/s, ours / theirs"]
+    yield [*header, "ratio", "quartiles", "peak memory, ours / theirs"]
+    for name in NETWORKS:
+        x = once(name, lambda n=name: run(n, args))
+        pairs = [" / ".join(f"{n:,.0f}" for n in x[key]) for key in ("weights", "rates", "peaks")]
+        yield [x["name"], *pairs[:2], f"{x['ratio']:.2f}", x["quartiles"], f"{pairs[2]} MB"]
 
 
 def nearest(args, once):

@@ -21,6 +21,7 @@ class History(Block):
         self.table = ItemTable(num_items, units, dtype=policy, name="table")
         self.dropout = layers.Dropout(dropout, dtype=policy, name="dropout")
         self.place = layers.Identity(dtype=policy, name="place")
+        self.after = layers.Identity(dtype=policy, name="after")
         self.norm = layers.LayerNormalization(dtype=policy, name="norm")
         if kind == "attention":
             self.place = PositionEmbedding(length, interpolate=False, dtype=policy, name="place")
@@ -30,8 +31,10 @@ class History(Block):
                 for i in range(depth)
             ]
         else:
-            options = {"return_sequences": True, "dropout": dropout, "dtype": policy}
+            options = {"return_sequences": True, "dtype": policy}
             self.layers = [layers.GRU(units, **options, name=f"gru{i}") for i in range(depth)]
+            # Not GRU's own dropout, which draws at inference, too.
+            self.after = layers.Dropout(dropout, dtype=policy, name="after")
 
     def call(self, ids):
         ids = ops.cast(ids, "int32")[:, -self.length :]
@@ -39,7 +42,7 @@ class History(Block):
         x = self.table(ids) * ops.cast(there, self.compute_dtype)[..., None]
         x = self.dropout(self.place(x * math.sqrt(x.shape[-1])))
         for layer in self.layers:
-            x = layer(x, mask=there)
+            x = self.after(layer(x, mask=there))
         return self.norm(x)
 
 
