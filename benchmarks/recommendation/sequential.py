@@ -12,8 +12,8 @@ from heads.recommendation.index import HIDDEN
 
 LENGTH = 50
 MODELS = {
-    "SASRec": {"units": 64, "depth": 2, "num_heads": 1, "dropout": 0.3, "negatives": 512},
-    "GRU": {"units": 64, "depth": 1, "kind": "gru", "dropout": 0.3, "negatives": 512},
+    "SASRec": {"units": 64, "depth": 2, "num_heads": 1, "dropout": 0.5, "negatives": 512},
+    "GRU": {"units": 64, "depth": 1, "kind": "gru", "dropout": 0.5, "negatives": 512},
 }
 
 
