@@ -2,6 +2,7 @@
 
 import statistics
 import tempfile
+import time
 from pathlib import Path
 
 import keras
@@ -11,7 +12,8 @@ from benchmarks.timing import in_turn, ratio, seconds
 from heads.recommendation.index import ItemIndex
 
 ITEMS, UNITS, K, ROUNDS = 1_000_000, 64, 10, 11
-CASES = ("one user", "256 users", "file")
+CASES = ("one user", "256 users", "file", "approximate")
+EFFORTS = (32, 128, 512)
 
 
 def index(vectors):
@@ -44,6 +46,8 @@ def by_faiss(vectors):
 def run(name, args):
     """Return the times of all that can do it, in turn, as ratios to ours."""
     rng = np.random.default_rng(args.seed)
+    if name == "approximate":
+        return {"name": name, "rows": approximate(rng)}
     vectors = rng.normal(size=(ITEMS, UNITS)).astype("float32")
     model = index(vectors)
     if name == "file":
@@ -73,6 +77,36 @@ def row(name, users, own, ours):
     ms = 1000 * statistics.median(own)
     text = {"ratio": f"{found['ratio']:.2f}", "quartiles": f"{low:.2f} to {high:.2f}"}
     return {"name": name, "users": users, "ms": ms, **text}
+
+
+def approximate(rng):
+    """Return the times of an index that does not look at all items, and what it finds.
+
+    Items and users lie about 1,000 centres, as those of a catalogue do: of vectors that lie
+    anywhere nothing is nearer than all else.
+    """
+    import heads
+
+    centres = rng.normal(size=(1000, UNITS))
+
+    def near(count):
+        x = centres[rng.integers(0, len(centres), count)] + 0.7 * rng.normal(size=(count, UNITS))
+        return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype("float32")
+
+    vectors, users = near(ITEMS), near(256)
+    began = time.perf_counter()
+    found = heads.ApproximateIndex(vectors)
+    minutes = (time.perf_counter() - began) / 60
+    exact, rows = by_faiss(vectors), []
+    for effort in EFFORTS:
+        found.effort = effort
+        pair = (lambda u: found.search(u, K), exact)
+        times = in_turn([lambda f=f: seconds(lambda: f(users[:1])) for f in pair], ROUNDS, 1)
+        name = (
+            f"effort {effort}: {found.recall(users, K):.3f} of the ten, built in {minutes:.1f} min"
+        )
+        rows.append(row(name, 1, times[0], times[1]))
+    return rows
 
 
 def in_file(model, rng):
