@@ -110,6 +110,8 @@ class TrustedMean(PlainArguments, layers.Layer):
     Shape: a list of equal `(batch, ...)`, with `may_miss` `(batch, tensors)` last, to one such.
     """
 
+    stays_float = True  # in int8 files: what divides may be 0 in 256 steps
+
     def __init__(self, may_miss=False, rate=0.0, *, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.may_miss, self.rate = may_miss, rate
@@ -128,7 +130,7 @@ class TrustedMean(PlainArguments, layers.Layer):
         values = inputs[: self.count]
         share = ops.softmax(self.trust[None])
         if self.may_miss:
-            there = ops.cast(inputs[-1], share.dtype)
+            there = ops.cast(ops.not_equal(inputs[-1], 0), share.dtype)
             there = kept(there, self.rate, self.random) if training and self.rate else there
             share = share * there
             share = share / ops.maximum(ops.sum(share, axis=-1, keepdims=True), 1e-7)

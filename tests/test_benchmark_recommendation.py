@@ -53,7 +53,7 @@ def test_a_scorer_that_knows_is_right_by_both_protocols(games):
     scores = sequential.scores_of(knows, part)
     assert scores["sampled100_ndcg_10"] == scores["catalogue_ndcg_10"] == 1.0
     worst = sequential.scores_of(lambda x: -knows(x), part)
-    assert worst["catalogue_hit_rate_10"] == 0.0 and HIDDEN < -1e8
+    assert worst["catalogue_hit_rate_10"] == 0.0 and HIDDEN < -1e4
     same = sequential.scores_of(lambda x: np.zeros((len(x), 151)), part)
     assert same["sampled100_mrr"] == pytest.approx(1 / 51)  # ties are half won
 

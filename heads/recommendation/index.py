@@ -5,7 +5,7 @@ from keras import layers, ops
 
 from blocks.base import PlainArguments, check_positive, register
 
-HIDDEN = -1e9
+HIDDEN = -3e4  # below all scores; float16 holds twice as much
 GROUP = 64  # items whose largest score is looked at first
 TIE = 1e-4  # what rounding may do to a score, as a share of the largest
 

@@ -32,7 +32,8 @@ class SequentialHead(Head):
         units: Length of an item's vector; 50 in the paper.
         depth: Number of blocks, or of recurrent layers; 2 in the paper.
         num_heads: Number of attention heads; 1 in the paper.
-        kind: `"attention"`, SASRec, or `"gru"`, GRU4Rec.
+        kind: `"attention"`, SASRec, or `"gru"`, GRU4Rec, whose loops int8 files do not hold: take
+            `"dynamic"` for those.
         length: Steps that are looked at, the last ones; 50 to 200 in the paper.
         negatives: Number of items that each step's own is compared with, or `None` for all.
         dropout: Share of vectors' and branches' numbers made zero in training; 0.2 to 0.5 in the

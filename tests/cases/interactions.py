@@ -11,7 +11,7 @@ CASES = [
         (2, 6),
         [{"depth": 0}, {"rank": 0}, {"experts": 0}, {"experts": 2}, {"activation": "nonsense"}],
     ),
-    Case(blocks.CrossNetwork, {"depth": 3}, (2, 5, 4), (2, 5, 4)),
+    Case(blocks.CrossNetwork, {"depth": 2}, (2, 5, 4), (2, 5, 4)),
     Case(blocks.CrossNetwork, {"depth": 1, "rank": 2}, (2, 6), (2, 6)),
     Case(
         blocks.DotInteraction,
