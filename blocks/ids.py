@@ -38,7 +38,8 @@ class IdEmbedding(Ids):
     """A learned vector for every id; those that are not known have the first.
 
     Other than `keras.layers.Embedding` it takes every id: what lies outside of the known ones
-    is read as 0, or hashed.
+    is read as 0, or hashed. Keras casts what it is given to int32 first, where ids beyond it
+    become others: `heads.Vocabulary` makes ids of those.
 
     Shape: whole numbers `(batch, ...)` to `(batch, ..., units)`.
 
@@ -108,7 +109,8 @@ class BagEmbedding(Ids):
 class IdDropout(PlainArguments, layers.Layer):
     """Make a share of ids unknown, 0, in training.
 
-    So the vector of what is not known is learned, and rare ids are not learned by heart.
+    So the vector of what is not known is learned, and rare ids are not learned by heart. Ids below
+    0 stay: they are none.
 
     Shape: whole numbers `(batch, ...)` to the same.
 
@@ -134,7 +136,7 @@ class IdDropout(PlainArguments, layers.Layer):
         if not training or not self.rate:
             return ids
         kept = keras.random.uniform(ops.shape(ids), seed=self.random) >= self.rate
-        return ops.where(kept, ids, ops.zeros_like(ids))
+        return ops.where(ops.logical_or(kept, ids < 0), ids, ops.zeros_like(ids))
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -54,6 +54,7 @@ class ModalityDropout(PlainArguments, layers.Layer):
 
     def call(self, inputs, training=False):
         *inputs, there = inputs
+        there = ops.cast(there, self.compute_dtype)
         if training and self.rate:
             there = kept(there, self.rate, self.random)
         columns = ops.split(there, len(inputs), axis=1)

@@ -35,7 +35,7 @@ class Sparsemax(PlainArguments, layers.Layer):
         count = x.shape[-1]
         total = ops.cumsum(ops.top_k(x, count)[0], axis=-1) - 1
         # With more of the largest the threshold rises as long as these are above it.
-        ranks = ops.arange(1, count + 1, dtype=x.dtype)
+        ranks = ops.cast(ops.arange(1, count + 1), x.dtype)
         return ops.relu(x - ops.max(total / ranks, axis=-1, keepdims=True))
 
     def compute_output_shape(self, input_shape):

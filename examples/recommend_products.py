@@ -76,9 +76,9 @@ def retrieve(rows, valid, count, args):
     heads.check_targets(targets, model)
     most = args.epochs * -(-len(y) // args.batch)
     model.compile(tuning.adamw(most, 5e-3), loss=heads.losses(model), metrics=heads.metrics(model))
-    users = {"history": valid[0], "seen": valid[0]}
+    users = {"history": valid[0], "seen": seen(valid[0])}
     scores = heads.CatalogueScores(
-        users, valid[1], np.arange(count), every=max(1, args.epochs // 5), seen=args.length
+        users, valid[1], np.arange(count), every=max(1, args.epochs // 5), seen=args.length + 1
     )
     inputs = {"history": x, "item": y}
     history = model.fit(
@@ -105,8 +105,14 @@ def rank(answer, rows, count, args):
 
 def candidates(answer, history):
     """Return what a ranking network takes: what the towers find for histories."""
-    found = answer.predict({"history": history, "seen": history}, batch_size=256, verbose=0)
+    inputs = {"history": history, "seen": seen(history)}
+    found = answer.predict(inputs, batch_size=256, verbose=0)
     return {"history": history, "candidates": found["items"], "scores": found["scores"]}
+
+
+def seen(history):
+    """Return the items to leave out: those of a history, and 0, which is what is not known."""
+    return np.pad(history, ((0, 0), (1, 0)))
 
 
 def ordered(ranking, inputs):
@@ -137,7 +143,9 @@ def main(args):
 
     keras.utils.set_random_seed(args.seed)
     towers_model, curves = retrieve(train, valid, count, args)
-    answer = heads.deploy(towers_model, items=np.arange(count), k=args.candidates, seen=args.length)
+    answer = heads.deploy(
+        towers_model, items=np.arange(count), k=args.candidates, seen=args.length + 1
+    )
     ranking_model = rank(answer, train, count, args)
     ranking = heads.deploy(ranking_model)
     inputs = candidates(answer, test[0])
@@ -160,7 +168,7 @@ def main(args):
     ranking_model.save(out / "ranking.keras")
     words.save(out / "vocabulary.json")
     some = {key: value[:64] for key, value in inputs.items()}
-    first = {"history": some["history"], "seen": some["history"]}
+    first = {"history": some["history"], "seen": seen(some["history"])}
     bundles = [
         export.to_tflite(
             answer, out / "towers.tflite", inputs=first, files=out / "vocabulary.json"

@@ -64,6 +64,12 @@ def join(files, path, *, inputs=None):
         )
     paths = {str(name): Path(getattr(x, "path", x)).expanduser() for name, x in files.items()}
     path = target(path, ".tflite")
+    if path.resolve() in {x.resolve() for x in paths.values()}:
+        raise ValueError(f"A joined file is none of its parts. Received: path={str(path)!r}.")
+    if unknown := sorted(set(inputs or {}) - set(paths)):
+        raise ValueError(
+            f"`inputs` are by signature, {', '.join(paths)}. Received: {', '.join(unknown)}."
+        )
     known = {name: schema.read(x) for name, x in paths.items()}
     for name, facts in known.items():
         if len(facts.signatures) != 1:

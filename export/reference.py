@@ -6,7 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from export import schema, signature
+from export import schema
+from export import signature as described
 from export.errors import ExportError, ParityError
 from export.float32 import rebuilt
 from export.judges import apart, before, excused, judged, shares_of
@@ -21,7 +22,7 @@ SAME = 0.5  # share of boxes that a copy in float32 must find again
 ROUNDING = 0.05  # what half precision may be off by, as a share of the largest value
 
 
-def verify(model, path, inputs, *, precision="float32", tolerance=None):
+def verify(model, path, inputs, *, precision="float32", tolerance=None, signature=None):
     """Run a file on `inputs` through its signature and compare its answers with Keras's.
 
     A model of mixed precision is compared in float32, which is what a file computes in. Boxes
@@ -39,6 +40,7 @@ def verify(model, path, inputs, *, precision="float32", tolerance=None):
         precision: What the file was made with: `"float32"`, `"float16"`, `"dynamic"`, `"int8"`.
         tolerance: A number in place of the precision's first bound in `parity.TOLERANCES`, or a
             dict of bounds (`relative`, `sqnr_db`, `equal`, `agreement`).
+        signature: Name of the signature that answers, of a file with several.
 
     Returns:
         A `Parity`: for each output the largest error, absolute and relative to the largest value,
@@ -52,18 +54,18 @@ def verify(model, path, inputs, *, precision="float32", tolerance=None):
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"There is no file to verify. Received: path={str(path)!r}.")
-    signature.graph_of(model)
-    shapes = {x.name: x.shape[1:] for x in schema.read(path).inputs}
-    names = signature.input_names(model)
+    described.graph_of(model)
+    shapes = {x.name: x.shape[1:] for x in schema.read(path, signature).inputs}
+    names = described.input_names(model)
     if set(names) != set(shapes):
         raise ValueError(
             f"The file must have the model's inputs {sorted(names)}. Received: {sorted(shapes)}. "
             "Is it this model's? A name given to keras.Input stays the same wherever it is built."
         )
     missing = may_be_missing(model, precision)
-    samples = take(inputs, signature.inputs_of(model, shapes), "inputs", missing=missing)
+    samples = take(inputs, described.inputs_of(model, shapes), "inputs", missing=missing)
     model = in_float32(model, samples)
-    return checked(model, path, samples, precision, tolerance)
+    return checked(model, path, samples, precision, tolerance, signature=signature)
 
 
 def in_float32(model, samples):
@@ -99,10 +101,10 @@ def _check_copy(model, expected, actual):
             )
 
 
-def checked(model, path, samples, precision, tolerance=None, class_scores=()):
+def checked(model, path, samples, precision, tolerance=None, class_scores=(), signature=None):
     """Return the `Parity` of a file on checked samples, or raise."""
     expected = answers(model, samples)
-    actual = run(path, samples)
+    actual = run(path, samples, signature)
     if precision == "float32":
         parity = compare(expected, actual, precision, tolerance, class_scores)
         if not parity.passed:
@@ -161,7 +163,7 @@ def answers(model, samples):
             keras.ops.convert_to_tensor(values[start : start + batch])
             for values in samples.values()
         ]
-        outputs = signature.call(model, tensors)
+        outputs = described.call(model, tensors)
         parts.append({name: keras.ops.convert_to_numpy(x) for name, x in outputs.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

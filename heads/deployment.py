@@ -113,7 +113,15 @@ def _inside(model, options, made):
     if key not in made:
         graph, count = functional_graph(model), sum(x[0] == "inside" for x in made)
         name = f"{model.name}_{count}" if count else model.name
-        made[key] = keras.Model(graph._inputs_struct, _answers(graph, options), name=name)
+        answers = _answers(graph, options)
+        needed = nodes_between(tree.flatten(answers), ())
+        inputs = [x.outputs[0] for x in needed if isinstance(x.operation, layers.InputLayer)]
+        if {id(x) for x in inputs} != {id(x) for x in graph.inputs}:
+            raise ValueError(
+                "A head whose answer takes other inputs than its model cannot be inside of another "
+                f"model. Received: {model.name!r}. Deploy that one, or leave out the options."
+            )
+        made[key] = keras.Model(graph._inputs_struct, answers, name=name)
     return made[key]
 
 

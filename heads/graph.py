@@ -165,6 +165,11 @@ def _check_heads(head):
         )
     if isinstance(head, dict) and not all(isinstance(key, str) and key for key in head):
         raise ValueError(f"Heads are named by strings. Received: {list(head)}.")
+    if isinstance(head, dict) and any(len(each.ends()) > 1 for each in heads):
+        raise ValueError(
+            "A head of several tasks stands alone: heads.attach(backbone, head). "
+            f"Received: a dict of {', '.join(type(each).__name__ for each in heads)}."
+        )
     for i, each in enumerate(heads):
         if each._inbound_nodes or any(each is other for other in heads[:i]):
             raise ValueError(

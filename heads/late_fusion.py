@@ -17,8 +17,8 @@ class LateFusionHead(Head):
 
     Losses, metrics and answers are those of the first head. With `may_miss` a further feature,
     `"there"`, `(batch, heads)`, says which features a sample has, 1 or 0; those that are missing
-    do not count, whatever stands in them. In training a share of those that are there is left out,
-    too, so that every head learns to answer alone.
+    do not count, whatever finite numbers stand in them. In training a share of those that are there
+    is left out, too, so that every head learns to answer alone.
 
     Shape: a dict of features by the names of `parts` to what their heads give.
 
@@ -48,11 +48,11 @@ class LateFusionHead(Head):
         right = isinstance(parts, dict) and len(parts) > 1 and THERE not in parts
         if right:
             parts = {name: as_object(head) for name, head in parts.items()}
-        if not right or not all(isinstance(x, Head) and x.levels is None for x in parts.values()):
+        if not right or not all(map(is_plain, parts.values())):
             found = {k: type(x).__name__ for k, x in parts.items()} if right else parts
             raise ValueError(
-                "`parts` must be a dict of two or more heads that take one feature, by the names "
-                f"of features. Received: {found}."
+                "`parts` must be a dict of two or more heads that take one feature and answer by "
+                f"their raw output alone, by the names of features. Received: {found}."
             )
         if rate and not may_miss:
             raise ValueError(
@@ -101,6 +101,11 @@ class LateFusionHead(Head):
     def get_config(self):
         parts = {k: keras.saving.serialize_keras_object(x) for k, x in self.parts.items()}
         return {**layers.Layer.get_config(self), "parts": parts, **self.mean_options}
+
+
+def is_plain(head):
+    """Return whether a head takes one feature, and answers by what it trains on."""
+    return isinstance(head, Head) and head.levels is None and type(head).answer is Head.answer
 
 
 @register

@@ -61,6 +61,9 @@ def test_one_file_answers_to_two_signatures(parts, tmp_path):
     np.testing.assert_allclose(
         export.predict(path, history, signature="embed")["user"], vectors["user"], atol=1e-5
     )
+    user = heads.towers(model)[0]
+    embedded = keras.Model(user.input, {"user": user.output})
+    assert export.verify(embedded, path, history, signature="embed").passed
     assert export.measure(path, runs=2, threads=(1,)).latency_ms > 0
     with pytest.raises(ValueError, match="asked for one: embed, recommend"):
         export.predict(path, history)
@@ -102,6 +105,10 @@ def test_a_joined_file_that_answers_wrong_is_not_written(parts, tmp_path, monkey
     with pytest.raises(export.ExportError, match="Received: other user of 'embed'"):
         export.join(files, path)
     assert path.read_text() == "before" and not list(tmp_path.glob(".*part"))
+    with pytest.raises(ValueError, match="none of its parts"):
+        export.join(files, files["embed"].path)
+    with pytest.raises(ValueError, match="by signature, embed, recommend. Received: other"):
+        export.join(files, path, inputs={"other": history})
     for wrong in ({"a": files["embed"]}, [1, 2], None):
         with pytest.raises(ValueError, match="two or more files by signature"):
             export.join(wrong, path)

@@ -86,6 +86,9 @@ def test_it_saves_and_loads(tmp_path):
 
 
 def test_heads_of_other_tasks_are_refused():
+    own = {"a": heads.MarginHead(3, 4, name="x"), "b": heads.MarginHead(3, 4, name="y")}
+    with pytest.raises(ValueError, match="answer by their raw output alone"):
+        heads.LateFusionHead(own)
     parts = {"a": heads.RegressionHead(name="x"), "b": heads.ClassificationHead(3, name="y")}
     with pytest.raises(ValueError, match="the same shape. Received: {'a': "):
         heads.LateFusionHead(parts)({"a": np.ones((1, 2)), "b": np.ones((1, 2))})

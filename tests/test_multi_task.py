@@ -107,6 +107,17 @@ def test_targets_of_each_task_are_checked(trained):
         heads.check_targets((x, {**y, "sign": y["sign"] + 5}), trained)
 
 
+def test_tasks_that_could_not_be_deployed_are_refused():
+    same = {"a": heads.RegressionHead(name="h"), "b": heads.ClassificationHead(2, name="h")}
+    with pytest.raises(ValueError, match="a `name` of its own"):
+        heads.MultiTaskHead(same)
+    x = keras.Input((4,))
+    several = {"a": heads.RegressionHead(name="a"), "b": heads.ClassificationHead(2, name="b")}
+    beside = {"several": heads.MultiTaskHead(several), "x": heads.RegressionHead()}
+    with pytest.raises(ValueError, match="stands alone"):
+        heads.attach(keras.Model(x, x), beside)
+
+
 def test_heads_of_levels_stand_beside_each_other():
     with pytest.raises(ValueError, match="heads.attach beside"):
         heads.MultiTaskHead({"a": heads.DetectionHead(2), "b": heads.RegressionHead()})

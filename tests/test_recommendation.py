@@ -215,6 +215,15 @@ def test_what_does_not_fit_a_catalogue_is_told(retrieval):
     for items in (np.array([]), np.int64(3)):
         with pytest.raises(ValueError, match="A catalogue has items"):
             heads.deploy(model, items=items, k=1)
+    odd = heads.attach(towers(), heads.RetrievalHead(8, normalize=False))
+    weight = odd.layers[-1].item.project.kernel
+    weight.assign(weight + np.inf)
+    with pytest.raises(ValueError, match="must be finite. Received: other numbers of item 0"):
+        heads.deploy(odd, items=np.arange(20), k=1)
+    inner = heads.attach(towers(), heads.RetrievalHead(8))
+    outer = keras.Model(inner.input, inner({k: x * 1 for k, x in inner.input.items()}))
+    with pytest.raises(ValueError, match="cannot be inside of another model"):
+        heads.deploy(outer, items=np.arange(20), k=1)
     for seen in (-1, True, [3, 4]):
         with pytest.raises(ValueError, match="`seen` must be a number"):
             heads.deploy(model, items=np.arange(20), k=1, seen=seen)
@@ -261,6 +270,26 @@ def test_what_comes_next_is_learned(kind, negatives):
         heads.deploy(model, k=13)
 
 
+def test_a_histories_weight_is_that_of_all_its_steps():
+    x, logits = np.array([[0, 3, 1], [2, 3, 4]]), RNG.normal(size=(2, 2, 5)).astype("float32")
+    loss = heads.NextItem()
+    once = [float(loss(x, logits, sample_weight=np.array(w))) for w in ([2.0, 0], [0, 2.0])]
+    assert np.mean(once) == pytest.approx(float(loss(x, logits)), rel=1e-5)
+    log_p = logits[0, 1] - np.log(np.exp(logits[0, 1]).sum())
+    assert once[0] == pytest.approx(-2 * log_p[0] / 3, rel=1e-4)  # of three steps in all
+
+
+def test_the_area_of_rare_clicks_is_scikit_learns():
+    metrics = pytest.importorskip("sklearn.metrics", reason="needs pip install scikit-learn")
+    y = (RNG.random(4000) < 0.05).astype(int)
+    logits = (RNG.normal(-9, 1, 4000) + 2 * y).astype("float32")
+    weights = RNG.uniform(0.5, 2, (4000, 1))
+    metric = heads.RankingAUC()
+    metric.update_state(y, logits[:, None], weights)
+    expected = metrics.roc_auc_score(y, logits, sample_weight=weights[:, 0])
+    assert float(metric.result()) == pytest.approx(expected, abs=0.003)
+
+
 def test_longer_histories_are_cut():
     head = heads.SequentialHead(12, 8, 1, length=5, negatives=3)
     x = cycles(4)
@@ -300,7 +329,7 @@ def test_events_become_histories():
     found, users = heads.histories([5, 9, 5, 5, 9], [1, 2, 3, 4, 5], [3.0, 1, 1, 2, 1], length=2)
     assert users.tolist() == [5, 9] and found.tolist() == [[4, 1], [2, 5]]
     assert heads.histories([], np.array([], int), length=3)[0].shape == (0, 3)
-    dates = ["2024-01-02", "2024-01-01", "2023-12-31"]  # in no order
+    dates = np.array(["2024-01-02", "2024-01-01", "2023-12-31"], "datetime64[D]")  # in no order
     assert heads.histories([1, 1, 1], [7, 8, 9], dates, length=3)[0].tolist() == [[9, 8, 7]]
     several = (
         ([1], [0]),
@@ -308,6 +337,9 @@ def test_events_become_histories():
         ([1, 2], [3]),
         ([1], [2**40]),
         ([1, 1], [2, 3], [1.0, np.nan]),
+        ([1, 1], [2, 3], ["10", "9"]),
+        ([1, 1], [2, 3], np.array(["NaT", "2020"], "datetime64[D]")),
+        ([1, None], [2, 3]),
     )
     for wrong in several:
         with pytest.raises(ValueError, match="Received: "):
@@ -367,6 +399,7 @@ def test_a_share_of_ids_is_unknown_in_training():
     ids = np.arange(1, 5001).reshape(50, 100)
     layer = blocks.IdDropout(0.3, seed=1)
     np.testing.assert_array_equal(array(layer(ids)), ids)
+    assert (array(layer(-ids, training=True)) == -ids).all()  # none stays none
     found = array(layer(ids, training=True))
     assert abs((found == 0).mean() - 0.3) < 0.03 and (found[found > 0] == ids[found > 0]).all()
     table = heads.Table.of({"a": list("abcd")})

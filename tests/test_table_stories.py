@@ -88,8 +88,10 @@ def test_recommend_products_from_events_to_a_report(tmp_path, capsys):
     words = heads.Vocabulary.load(out / "vocabulary.json")
     history = np.full((1, 6), -1, "int32")
     history[0, -2:] = words(["i3", "i4"])
-    found = export.predict(out / "towers.tflite", {"history": history, "seen": history})
-    assert found["items"].shape == (1, 12) and not set(history[0]) & set(found["items"][0])
+    found = export.predict(
+        out / "towers.tflite", {"history": history, "seen": recommend_products.seen(history)}
+    )
+    assert found["items"].shape == (1, 12) and not {0, *history[0]} & set(found["items"][0])
     inside = export.associated_files(out / "towers.tflite")["vocabulary.json"]
     assert json.loads(inside) == words.values
 

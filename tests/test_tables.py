@@ -52,6 +52,36 @@ def test_a_frame_is_a_table(tmp_path):
         np.testing.assert_array_equal(table(frame)[key], value)
 
 
+def test_frames_of_pandas_own_kinds_are_tables():
+    pandas = pytest.importorskip("pandas", reason="needs pip install pandas")
+    kinds = {
+        "whole": pandas.array([1, None, 3], "Int64"),
+        "number": pandas.array([1.5, None, 3], "Float64"),
+        "own": pandas.array([True, None, False], "boolean"),
+        "word": pandas.array(["a", None, "b"], "string"),
+        "zip": pandas.Categorical([90210, 10001, 90210]),
+        "mixed": np.array([1, pandas.NA, 3], dtype=object),
+    }
+    table = heads.Table.of(pandas.DataFrame(kinds))
+    assert table.numeric == ["whole", "number", "mixed"]
+    assert [*table.vocabularies] == ["own", "word", "zip"]
+    x = table(pandas.DataFrame(kinds))
+    np.testing.assert_array_equal(np.isnan(x["numeric"][:, 0]), [False, True, False])
+    assert x["categorical"][0, 2] == x["categorical"][2, 2] != x["categorical"][1, 2]
+    assert heads.Vocabulary(["a"])([pandas.NA, "a"]).tolist() == [0, 1]
+    frame = pandas.DataFrame([[1, 2]], columns=["a", "a"])
+    times = {"day": np.array(["2020-01-01"], "datetime64[ns]")}
+    for wrong, said in ((frame, "name of its own"), (times, "Times are made numbers")):
+        with pytest.raises(ValueError, match=said):
+            heads.Table.of(wrong)
+
+
+def test_numbers_beyond_float32_are_its_largest():
+    table = heads.Table.of({"x": [1.0, 2.0, 1e39, -1e300]})
+    ((first, *_, last),) = table.columns["points"]
+    assert np.isfinite([first[0], last[0]]).all()
+
+
 def test_a_table_is_kept_beside_the_model(tmp_path):
     table = heads.Table.of(ROWS)
     table.save(tmp_path / "table.json")
@@ -194,8 +224,8 @@ def test_tabnet_masks_say_what_is_read():
     backbone = backbones.tabnet(5, 8, 2, embedding=1)
     model = heads.attach(backbone, heads.ClassificationHead(2))
     model.compile(keras.optimizers.Adam(2e-2), loss=heads.losses(model), metrics=["accuracy"])
-    model.fit(x, y, batch_size=256, epochs=15, verbose=0)
-    masks = array(backbone(x)["masks"])
+    model.fit({"numeric": x}, y, batch_size=256, epochs=15, verbose=0)
+    masks = array(backbone({"numeric": x})["masks"])
     np.testing.assert_allclose(masks.sum(-1), 1, atol=1e-5)
     assert masks.mean((0, 1)).argmax() == 3
 

@@ -55,6 +55,12 @@ class MultiTaskHead(Head):
                 "`tasks` must be a dict of two or more heads that take one feature. Received: "
                 f"{found}. Give others to heads.attach beside each other."
             )
+        names = [head.name for head in tasks.values()]
+        if len({*names, "mixture"}) <= len(names):
+            raise ValueError(
+                "Each task's head has a `name` of its own, which is not mixture. "
+                f"Received: {', '.join(names)}."
+            )
         policy = self.dtype_policy
         self.shared = {"units": units, "experts": experts, "dropout": dropout}
         self.tasks, self.uncertainty = dict(tasks), uncertainty

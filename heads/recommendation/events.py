@@ -5,6 +5,7 @@ import numpy as np
 from blocks.base import check_positive
 from heads.base import wrong_rows
 from heads.recommendation.in_batch import LARGEST
+from heads.tables.vocabulary import missing
 
 
 def histories(users, items, times=None, *, length=50):
@@ -30,15 +31,23 @@ def histories(users, items, times=None, *, length=50):
             "Events have a user, an item and a time each. "
             f"Received: {len(users)}, {len(items)} and {len(times)}."
         )
-    whole = items.dtype.kind in "iu"
+    whole = items.dtype.kind in "iu" or not len(items)
     if not whole or (len(items) and not 1 <= items.min() <= items.max() <= LARGEST):
         found = f", {items.min()} to {items.max()}" if whole and len(items) else ""
         raise ValueError(
             f"Ids of items must be whole numbers from 1 to {LARGEST}. "
             f"Received: {items.dtype}{found}. heads.Vocabulary makes them."
         )
-    if times.dtype.kind == "f" and not np.isfinite(times).all():
-        raise ValueError(f"A time must be finite. {wrong_rows(np.isfinite(times), times)}")
+    if times.dtype.kind not in "iufM":
+        raise ValueError(
+            "Times are numbers, or datetime64 as numpy.array(times, 'datetime64[s]') makes them. "
+            f"Received: {times.dtype}."
+        )
+    known = ~np.isnat(times) if times.dtype.kind == "M" else np.isfinite(times)
+    if not known.all():
+        raise ValueError(f"Each event has a time. {wrong_rows(known, times)}")
+    if users.dtype.kind == "O" and any(map(missing, users)):
+        raise ValueError("Each event has a user. Received: none of some.")
     check_positive(length=length)
     names, rows = np.unique(users, return_inverse=True)
     order = np.lexsort((np.arange(len(times)), times, rows))

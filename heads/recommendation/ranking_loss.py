@@ -111,11 +111,11 @@ class RankingAUC(keras.metrics.AUC):
         super().__init__(num_thresholds=1000, name=name, dtype=dtype)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        # Keras's own `from_logits` leaves sigmoids of large logits beside each other; so does this,
-        # but shapes of targets may differ by an axis.
-        super().update_state(
-            ops.reshape(y_true, (-1,)), ops.reshape(ops.sigmoid(y_pred), (-1,)), sample_weight
-        )
+        # Flattened by 8, so that logits of rare clicks do not all lie below the first threshold.
+        scores = ops.sigmoid(ops.cast(y_pred, self.dtype) / 8)
+        if sample_weight is not None:
+            sample_weight = ops.reshape(sample_weight, (-1,))
+        super().update_state(ops.reshape(y_true, (-1,)), ops.reshape(scores, (-1,)), sample_weight)
 
     def get_config(self):
         return {"name": self.name, "dtype": self.dtype}

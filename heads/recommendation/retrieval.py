@@ -131,7 +131,14 @@ class RetrievalHead(Head):
                 "A catalogue has items, as many in each of its inputs. "
                 f"Received: {', '.join(f'{count} of {name}' for name, count in counts.items())}."
             )
-        return tower.predict(given, batch_size=batch_size, verbose=0)
+        found = tower.predict(given, batch_size=batch_size, verbose=0)
+        finite = np.isfinite(found).all(axis=-1)
+        if not finite.all():
+            raise ValueError(
+                "The vectors of a catalogue's items must be finite. "
+                f"Received: other numbers of item {int(np.argmin(finite))}."
+            )
+        return found
 
     def check(self, targets):
         return problems(targets)
@@ -175,6 +182,7 @@ def item_targets(ids, counts=None):
     ids = np.asarray(ids)
     if found := problems(ids.reshape(-1)):
         raise ValueError(found[0])
+    ids = ids.reshape(-1).astype("int64")
     counts = np.bincount(ids) if counts is None else np.asarray(counts, "float64")
     if ids.max() >= len(counts) or (counts[ids] <= 0).any():
         raise ValueError(

@@ -57,7 +57,7 @@ def recommendation_scores(found, relevant, *, k=10, num_items=None, protocol="ca
 
 
 def _of_user(items, right, k):
-    hits = [item in right for item in items]
+    hits = [item in right and item not in items[:i] for i, item in enumerate(items)]  # once
     gains = [hit / math.log2(i + 2) for i, hit in enumerate(hits)]
     ideal = sum(1 / math.log2(i + 2) for i in range(min(k, len(right))))
     first = next((1 / (i + 1) for i, hit in enumerate(hits) if hit), 0.0)

@@ -40,7 +40,7 @@ class NextItem(keras.Loss):
             losses = -ops.take_along_axis(log_p, places, axis=-1)[..., 0]
         there = ops.cast(there, losses.dtype)
         # so that the mean is over the steps that have a next item, whatever histories' lengths
-        return losses * there / ops.maximum(ops.mean(there), 1e-9)
+        return ops.mean(losses * there, axis=-1) / ops.maximum(ops.mean(there), 1e-9)
 
     def get_config(self):
         return {**super().get_config(), "sampled": self.sampled, "dtype": self.dtype}

@@ -7,8 +7,9 @@ from statistics import NormalDist
 import numpy as np
 
 from blocks.base import check_positive
-from heads.tables.vocabulary import Vocabulary, flat
+from heads.tables.vocabulary import Vocabulary, flat, missing
 
+FLOAT32 = np.finfo("float32").min, np.finfo("float32").max
 POINTS = 64  # quantiles that a column of numbers is scaled by
 
 
@@ -58,6 +59,7 @@ class Table:
         """
         check_positive(points=points)
         rows = _columns(rows)
+        numeric, categorical = (x and list(map(str, x)) for x in (numeric, categorical))
         given = [*(numeric or ()), *(categorical or ())]
         absent = sorted(set(given) - set(rows))
         if absent or len(set(given)) < len(given):
@@ -131,6 +133,7 @@ def normal_scores(values, count):
     """Return points of a curve that makes numbers normally distributed: `[number, score]` each."""
     ranks = np.linspace(0, 1, count)
     scores = [NormalDist().inv_cdf(x) for x in np.clip(ranks, 0.5 / count, 1 - 0.5 / count)]
+    values = np.clip(values, *FLOAT32)
     numbers = np.quantile(values, ranks, method="nearest").astype("float32")
     kept, places = np.unique(numbers, return_inverse=True)
     means = np.bincount(places, scores) / np.bincount(places)  # of numbers that are there often
@@ -139,7 +142,16 @@ def normal_scores(values, count):
 
 def _columns(rows):
     """Return rows as a dict of columns; raise where these are none, or of unequal lengths."""
-    columns = {str(name): rows[name] for name in rows} if hasattr(rows, "keys") else {}
+    names = list(map(str, rows)) if hasattr(rows, "keys") else []
+    if len(set(names)) < len(names):
+        raise ValueError(f"Each column has a name of its own. Received: {', '.join(names)}.")
+    columns = {str(name): rows[name] for name in rows} if names else {}
+    for name, column in columns.items():
+        if getattr(getattr(column, "dtype", None), "kind", "") in ("m", "M"):
+            raise ValueError(
+                "Times are made numbers first, such as days: (times - times.min()) / "
+                f'np.timedelta64(1, "D"). Received: {column.dtype} in {name!r}.'
+            )
     lengths = {name: _length(column) for name, column in columns.items()}
     if not columns or len(set(lengths.values())) > 1 or None in lengths.values():
         raise ValueError(
@@ -157,9 +169,11 @@ def _length(column):
 def _holds_numbers(rows):
     def holds(name):
         kind = getattr(rows[name], "dtype", None)
+        if str(kind) == "category":  # pandas', which says what it is
+            return False
         if kind is not None and getattr(kind, "kind", "O") in "biuf":
             return kind.kind != "b"
-        values = [x for x in flat(rows[name]) if x is not None and x == x]
+        values = [x for x in flat(rows[name]) if not missing(x)]
         return bool(values) and all(
             isinstance(x, (int, float, np.number)) and not isinstance(x, bool) for x in values
         )
@@ -184,4 +198,4 @@ def _numbers(column, name):
 
 
 def _missing(value):
-    return value is None or value == "" or type(value).__name__ in ("NAType", "NaTType")
+    return missing(value) or value == ""

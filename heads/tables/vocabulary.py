@@ -100,10 +100,17 @@ def flat(values):
     return found.tolist()
 
 
+def missing(value):
+    """Return whether a value says that there is none: `None`, NaN, or pandas' own."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and bool(value != value)
+
+
 def plain(value):
     """Return a value as JSON holds it; missing ones are `None`."""
     value = value.item() if isinstance(value, np.generic) else value
-    if value is None or value != value or type(value).__name__ in ("NAType", "NaTType"):
+    if missing(value):
         return None
     if isinstance(value, float) and value.is_integer():
         return int(value)
