@@ -5,7 +5,7 @@ from keras import layers
 
 from blocks import FeatureTokenizer, IdDropout, PeriodicEmbedding
 from blocks.base import check_positive, check_rate
-from blocks.columns import PiecewiseLinear
+from blocks.piecewise import PiecewiseLinear
 
 
 def table_inputs(columns, unknown=0.0):

@@ -5,7 +5,7 @@ from blocks.attention_gate import AttentionGate
 from blocks.base import Block
 from blocks.bifpn import BiFPN, PathAggregation
 from blocks.channel_attention import SqueezeExcite
-from blocks.columns import FeatureTokenizer, PeriodicEmbedding, PiecewiseLinear
+from blocks.columns import FeatureTokenizer, PeriodicEmbedding
 from blocks.conditioning import FiLM
 from blocks.context import AtrousPyramidPooling, PyramidPooling
 from blocks.conv import ConvNormAct, DepthwiseNormAct, DepthwiseSeparableConv
@@ -25,6 +25,7 @@ from blocks.inverted import FusedInvertedResidual, InvertedResidual
 from blocks.linear_attention import LinearAttention
 from blocks.mlp import GatedLinearUnit, ResidualMLP
 from blocks.modality import ModalityDropout
+from blocks.piecewise import PiecewiseLinear
 from blocks.pooling import AttentionPooling, GeneralizedMeanPooling
 from blocks.preactivation import PreActivationBlock
 from blocks.pyramid import FeaturePyramid

@@ -12,6 +12,7 @@ from benchmarks import fusion, tabular  # noqa: E402  after the check that they 
 from benchmarks.recommendation import __main__ as recommendation  # noqa: E402
 from benchmarks.recommendation import data, nearest, ranking, retrieval, sequential  # noqa: E402
 from heads.recommendation.index import HIDDEN  # noqa: E402
+from tests.slow import slow  # noqa: E402
 
 RNG = np.random.default_rng(0)
 
@@ -109,6 +110,7 @@ def test_ranking_prints_its_rows(monkeypatch, tmp_path, capsys):
         recommendation.parse(["rank"])
 
 
+@slow
 def test_tabular_prints_means_and_spreads(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     x = RNG.normal(size=300)
@@ -123,6 +125,7 @@ def test_tabular_prints_means_and_spreads(monkeypatch, tmp_path, capsys):
     assert len({*train, *valid, *test}) == 300 and test.min() == 200 and len(valid) == 20
 
 
+@slow
 def test_fusion_judges_by_folds_or_by_the_test_rows(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     rows = {"area": RNG.uniform(1, 5, 60), "zipcode": RNG.choice(["a", "b"], 60)}

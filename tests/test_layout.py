@@ -24,12 +24,13 @@ LIBRARIES = {
     "tuning": {"keras", "numpy", "keras_tuner", "optuna", "sqlalchemy"},  # Optuna brings the last
 }
 INSIDE_FUNCTIONS = {
-    "heads": {"tensorflow", "jax", "sklearn", "matplotlib", "PIL", "pycocotools"},
+    "heads": {"tensorflow", "jax", "sklearn", "matplotlib", "PIL", "pycocotools", "faiss"},
     "export": {"tensorflow", "ai_edge_litert", "flatbuffers", "matplotlib"},
     "tuning": {"tensorflow", "matplotlib"},
 }
 # Run by path in a process of their own, where nothing else is imported.
 SCRIPTS = {"export/latency.py": {"ai_edge_litert"}, "export/worker.py": {"tensorflow"}}
+HOLD_LAYERS = {"LateFusionHead", "MultiTaskHead"}  # their arguments are heads, not plain data
 FILES = [path for room in ROOMS for path in sorted((ROOT / room).glob("**/*.py"))]
 
 
@@ -99,7 +100,7 @@ def test_every_python_file_says_what_it_is():
 def test_no_layer_writes_its_own_config():
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ClassDef) and node.name in LAYERS:
+            if isinstance(node, ast.ClassDef) and node.name in LAYERS - HOLD_LAYERS:
                 own = {x.name for x in node.body if isinstance(x, ast.FunctionDef)}
                 assert "get_config" not in own, f"{path}: {node.name}"
 

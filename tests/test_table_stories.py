@@ -15,6 +15,7 @@ pytest.importorskip("sklearn", reason="needs the extra: pip install keras-blocks
 Image = pytest.importorskip("PIL.Image", reason="needs pip install keras-blocks[examples]")
 
 from examples import events, image_and_table, pairs, recommend_products, tables, tabular  # noqa: E402
+from tests.slow import slow  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="needs KERAS_BACKEND=tensorflow"
@@ -109,6 +110,7 @@ def test_a_file_that_holds_no_events_is_told(names, lines, said, tmp_path):
         events.read(write(tmp_path / "events.csv", names, lines))
 
 
+@slow
 def test_image_and_table_from_a_file_to_a_report(tmp_path, capsys):
     lines = []
     for i in range(60):

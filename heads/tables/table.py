@@ -9,7 +9,7 @@ import numpy as np
 from blocks.base import check_positive
 from heads.tables.vocabulary import Vocabulary, flat, missing
 
-FLOAT32 = np.finfo("float32").min, np.finfo("float32").max
+LARGEST = float(np.finfo("float32").max) / 4  # so that differences are numbers, too
 POINTS = 64  # quantiles that a column of numbers is scaled by
 
 
@@ -133,7 +133,7 @@ def normal_scores(values, count):
     """Return points of a curve that makes numbers normally distributed: `[number, score]` each."""
     ranks = np.linspace(0, 1, count)
     scores = [NormalDist().inv_cdf(x) for x in np.clip(ranks, 0.5 / count, 1 - 0.5 / count)]
-    values = np.clip(values, *FLOAT32)
+    values = np.clip(values, -LARGEST, LARGEST)
     numbers = np.quantile(values, ranks, method="nearest").astype("float32")
     kept, places = np.unique(numbers, return_inverse=True)
     means = np.bincount(places, scores) / np.bincount(places)  # of numbers that are there often
