@@ -64,8 +64,8 @@ def network(kind, columns, channels, head, args):
     there = keras.Input((2,), name="there")
     inputs = {"photos": photos, **table.input, "there": there}
     if kind == "late":
-        parts = {"image": head, "row": heads.RegressionHead.from_config(head.get_config())}
-        parts["row"].name = "row_price"
+        again = {**head.get_config(), "name": "row_price"}
+        parts = {"image": head, "row": heads.RegressionHead.from_config(again)}
         fused = heads.LateFusionHead(parts, may_miss=True, rate=args.missing)
         features = {"image": image, "row": row, "there": there}
         return heads.attach(keras.Model(inputs, features), fused)

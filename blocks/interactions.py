@@ -4,6 +4,7 @@ import numpy as np
 from keras import layers, ops
 
 from blocks.base import Block, PlainArguments, check_positive, make_activation, register
+from blocks.experts import mixed
 
 
 @register
@@ -82,13 +83,11 @@ class Cross(Block):
         start, x = inputs
         if self.experts == 1:
             return start * self.widen[0](self.act(self.narrow[0](x))) + x
-        gates = ops.split(self.gate(x), self.experts, axis=-1)
-        parts = zip(gates, self.narrow, self.mix, self.widen)
         found = [
-            gate * (start * widen(self.act(mix(self.act(narrow(x))))))
-            for gate, narrow, mix, widen in parts
+            start * widen(self.act(mix(self.act(narrow(x)))))
+            for narrow, mix, widen in zip(self.narrow, self.mix, self.widen)
         ]
-        return sum(found[1:], found[0]) + x
+        return mixed(self.gate(x), found) + x
 
 
 @register

@@ -5,6 +5,8 @@ from datetime import datetime
 
 import numpy as np
 
+from examples.tables import lines_of
+
 COLOURS = ("red", "blue", "green", "white", "black", "yellow", "grey", "brown")
 THINGS = ("lamp", "chair", "shelf", "rug", "mug", "plant", "clock", "frame", "basket", "blanket")
 STYLES = ("plain", "small", "large", "old")
@@ -16,12 +18,7 @@ def read(path):
     The file holds comma-separated values, with a line of names: `user`, `item` and `time`, a number
     or as in 2024-05-31 or 2024-05-31T18:30, and perhaps `title`.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        said = f"{path} must be a file of comma-separated values. Received: {error}"
-        raise SystemExit(said) from None
+    lines = lines_of(path, csv.DictReader)
     columns = [x for x in (lines[0] if lines else {}) if x]
     if not {"user", "item", "time"} <= set(columns):
         raise SystemExit(

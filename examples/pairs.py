@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from examples.tables import column, lines_of
+
 
 def read(path, side):
     """Return images `(count, side, side, channels)`, columns by name, classes, and their names.
@@ -17,14 +19,7 @@ def read(path, side):
         return digits()
     from PIL import Image
 
-    from examples.tables import column
-
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        said = f"{path} must be a file of comma-separated values. Received: {error}"
-        raise SystemExit(said) from None
+    lines = lines_of(path, csv.DictReader)
     names = [x for x in (lines[0] if lines else {}) if x]
     if not {"image", "target"} <= set(names) or len(names) < 3 or len(lines) < 30:
         raise SystemExit(

@@ -17,12 +17,7 @@ def read(path, target):
         found = load_breast_cancer()
         columns = dict(zip(map(str, found.feature_names), found.data.T))
         return columns, found.target.astype("int32"), list(map(str, found.target_names))
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            names, *lines = list(csv.reader(file)) or [[]]
-    except (OSError, UnicodeDecodeError) as error:
-        said = f"{path} must be a file of comma-separated values. Received: {error}"
-        raise SystemExit(said) from None
+    names, *lines = lines_of(path, csv.reader) or [[]]
     for number, line in enumerate(lines, start=2):
         if len(line) != len(names):
             raise SystemExit(
@@ -44,6 +39,16 @@ def read(path, target):
         return columns, y, None
     classes, y = np.unique(y, return_inverse=True)
     return columns, y.astype("int32"), list(map(str, classes))
+
+
+def lines_of(path, reader):
+    """Return the lines of a file of comma-separated values, as a reader of `csv` gives them."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            return list(reader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        said = f"{path} must be a file of comma-separated values. Received: {error}"
+        raise SystemExit(said) from None
 
 
 def column(values):

@@ -8,7 +8,7 @@ from keras import layers, tree
 
 from blocks.graph import nodes_between
 from heads.base import Head
-from heads.graph import answers_by_name, ends_of, functional_graph, heads_of
+from heads.graph import answers_by_name, ends_of, functional_graph, heads_of, inputs_of
 from heads.targets import as_arrays, batches_of
 
 
@@ -58,11 +58,7 @@ def _inputs(graph, outputs):
 
     What an answer needs besides is an input of its own, by its name.
     """
-    needed = {
-        id(node.outputs[0]): node.outputs[0]
-        for node in nodes_between(tree.flatten(outputs), ())
-        if isinstance(node.operation, layers.InputLayer)
-    }
+    needed = {id(x): x for x in inputs_of(outputs)}
     own = {id(x) for x in graph.inputs}
     if set(needed) == own:
         return graph._inputs_struct
@@ -114,9 +110,7 @@ def _inside(model, options, made):
         graph, count = functional_graph(model), sum(x[0] == "inside" for x in made)
         name = f"{model.name}_{count}" if count else model.name
         answers = _answers(graph, options)
-        needed = nodes_between(tree.flatten(answers), ())
-        inputs = [x.outputs[0] for x in needed if isinstance(x.operation, layers.InputLayer)]
-        if {id(x) for x in inputs} != {id(x) for x in graph.inputs}:
+        if {id(x) for x in inputs_of(answers)} != {id(x) for x in graph.inputs}:
             raise ValueError(
                 "A head whose answer takes other inputs than its model cannot be inside of another "
                 f"model. Received: {model.name!r}. Deploy that one, or leave out the options."

@@ -87,6 +87,13 @@ def heads_of(model):
     return found
 
 
+def inputs_of(tensors):
+    """Return the inputs that symbolic tensors, of any structure, are computed from."""
+    nodes = nodes_between(keras.tree.flatten(tensors), ())
+    is_input = keras.layers.InputLayer
+    return [node.outputs[0] for node in nodes if isinstance(node.operation, is_input)]
+
+
 def ends_of(graph):
     """Return the name and the head of each output of a graph, as they go.
 

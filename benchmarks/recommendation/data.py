@@ -44,9 +44,9 @@ def unseen(row, count, rng):
     return np.array(found, "int32")
 
 
-def padded(rows, length):
-    """Return rows of items, filled up with 0 in front, int32 `(rows, length)`."""
-    found = np.zeros((len(rows), length), "int32")
+def padded(rows, length, fill=0):
+    """Return the last items of rows, filled up in front, int32 `(rows, length)`."""
+    found = np.full((len(rows), length), fill, "int32")
     for i, row in enumerate(rows):
         kept = row[-length:]
         found[i, length - len(kept) :] = kept

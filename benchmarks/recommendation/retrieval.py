@@ -10,7 +10,7 @@ import backbones
 import blocks
 import heads
 import tuning
-from benchmarks.recommendation.data import films, games
+from benchmarks.recommendation.data import films, games, padded
 
 HISTORY, BATCH, K = 20, 512, 10
 MODELS = ("popularity", "item-kNN", "RetrievalHead")
@@ -57,11 +57,7 @@ def scaled(years):
 
 def last(rows):
     """Return the last items of rows, filled up in front with -1."""
-    found = np.full((len(rows), HISTORY), -1, "int32")
-    for i, row in enumerate(rows):
-        kept = row[-HISTORY:]
-        found[i, HISTORY - len(kept) :] = kept
-    return found
+    return padded(rows, HISTORY, -1)
 
 
 def pairs(rows):

@@ -7,7 +7,8 @@ import numpy as np
 
 from blocks.base import check_positive
 from heads.deployment import deploy
-from heads.recommendation.retrieval import inputs_of
+from heads.graph import inputs_of
+from heads.tables.aside import aside
 
 
 def towers(model):
@@ -115,10 +116,8 @@ class ApproximateIndex:
 
     def save(self, path):
         """Write the index to a file of FAISS's own form, whole or not at all."""
-        path = Path(path)
-        part = path.with_name(f"{path.name}.part")
-        _faiss().write_index(self.graph, str(part))
-        part.replace(path)
+        with aside(path) as part:
+            _faiss().write_index(self.graph, str(part))
 
     @classmethod
     def load(cls, path, *, effort=128):

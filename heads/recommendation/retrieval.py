@@ -5,9 +5,9 @@ import numpy as np
 from keras import layers
 
 from blocks.base import Block, check_positive, register
-from blocks.graph import nodes_between
 from heads.base import Head, number_problems, wrong_rows
 from heads.embedding import Renamed, UnitLength
+from heads.graph import inputs_of
 from heads.recommendation.in_batch import LARGEST, InBatchRecall, InBatchSoftmax
 from heads.recommendation.index import ItemIndex
 
@@ -157,12 +157,6 @@ class Side(Block):
 
     def call(self, x):
         return self.unit(self.project(x))
-
-
-def inputs_of(tensor):
-    """Return the inputs that a symbolic tensor is computed from."""
-    nodes = nodes_between([tensor], ())
-    return [node.outputs[0] for node in nodes if isinstance(node.operation, layers.InputLayer)]
 
 
 def item_targets(ids, counts=None):

@@ -7,6 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from blocks.base import check_positive
+from heads.tables.aside import aside
 from heads.tables.vocabulary import Vocabulary, flat, missing
 
 LARGEST = float(np.finfo("float32").max) / 4  # so that differences are numbers, too
@@ -116,10 +117,8 @@ class Table:
         """Write all to a file of JSON, which `Table.load` reads."""
         words = {name: x.values for name, x in self.vocabularies.items()}
         content = {"curves": self.curves, "gaps": self.gaps, "vocabularies": words}
-        path = Path(path)
-        part = path.with_name(f"{path.name}.part")
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-        part.replace(path)
+        with aside(path) as part:
+            part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, path):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from blocks.base import check_positive
+from heads.tables.aside import aside
 
 UNKNOWN = 0
 
@@ -83,10 +84,8 @@ class Vocabulary:
     def save(self, path):
         """Write the values to a file of JSON, one a line, in the order of their ids from 1 on."""
         lines = ",\n".join(json.dumps(value, ensure_ascii=False) for value in self.values)
-        path = Path(path)
-        part = path.with_name(f"{path.name}.part")
-        part.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-        part.replace(path)
+        with aside(path) as part:
+            part.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path):
