@@ -77,6 +77,7 @@ def network(name, make, peak, data, seed, epochs):
 
     import heads
     import tuning
+    from benchmarks.best import Best
 
     rows, y, test, classes = data
     train, valid, test = split(test, seed)
@@ -91,34 +92,28 @@ def network(name, make, peak, data, seed, epochs):
     optimizer = tuning.adamw(steps, peak, weight_decay=1e-2, clip=1.0, ema=0.999)
     model.compile(optimizer, loss=head.loss())
 
-    class Best(keras.callbacks.Callback):
-        """Keep the averaged weights of the epoch whose validation score is best."""
-
-        best, weights, epoch = None, None, 0
-
-        def on_epoch_end(self, epoch, logs=None):
-            found = score(y[valid], answer(table(part(rows, valid))), classes)
-            if self.best is None or (found > self.best if classes else found < self.best):
-                self.best, self.weights, self.epoch = found, model.get_weights(), epoch + 1
-
     deployed = heads.deploy(model)
 
     def answer(x):
         found = deployed.predict(x, batch_size=4096, verbose=0)
         return found[:, 1] if classes else found[:, 0]
 
-    best = Best()
+    def valid_score(model):
+        found = score(y[valid], answer(table(part(rows, valid))), classes)
+        return found if classes else -found
+
+    best = Best(valid_score)
     callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True), best]
     began = time.perf_counter(), time.process_time()
     model.fit(x, y[train], BATCH, epochs, verbose=0, callbacks=callbacks)
     wall, busy = (b - a for a, b in zip(began, (time.perf_counter(), time.process_time())))
-    model.set_weights(best.weights)
+    best.restore()
     return {
         "model": name,
         "seed": seed,
         "params": model.count_params(),
         "epoch": best.epoch,
-        "valid": best.best,
+        "valid": best.best if classes else -best.best,
         "test": score(y[test], answer(table(part(rows, test))), classes),
         "minutes": wall / 60,
         "processor_minutes": busy / 60,

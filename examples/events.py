@@ -26,6 +26,12 @@ def read(path):
         )
     times = []
     for number, line in enumerate(lines, start=2):
+        if not (line["user"] and line["item"]):
+            raise SystemExit(
+                "An event must have a user, an item and a time. Received: "
+                f"{', '.join(x for x in line.values() if isinstance(x, str))} in line {number} of "
+                f"{path}."
+            )
         try:
             times.append(moment(line["time"]))
         except (TypeError, ValueError):

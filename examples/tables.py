@@ -24,12 +24,13 @@ def read(path, target):
                 f"{path} must have as many values in each line as names, {len(names)}. "
                 f"Received: {len(line)} in line {number}."
             )
+    if target in names:
+        lines = [line for line in lines if line[names.index(target)].strip()]
     if target not in names or len(set(names)) < len(names) or len(lines) < 30:
         raise SystemExit(
-            f"{path} must have 30 rows at least and a name for each column, {target!r} among them. "
-            f"Received: {len(lines)} rows of {', '.join(names)}."
+            f"{path} must have 30 rows with a target at least and a name for each column, {target!r} "
+            f"among them. Received: {len(lines)} such rows of {', '.join(names)}."
         )
-    lines = [line for line in lines if line[names.index(target)] != ""]
     columns = {name: column(values) for name, values in zip(names, zip(*lines))}
     y = columns.pop(target)
     if empty := [name for name, x in columns.items() if x.dtype.kind == "f" and np.isnan(x).all()]:

@@ -227,6 +227,12 @@ def test_what_does_not_fit_a_catalogue_is_told(retrieval):
     for seen in (-1, True, [3, 4]):
         with pytest.raises(ValueError, match="`seen` must be a number"):
             heads.deploy(model, items=np.arange(20), k=1, seen=seen)
+    x = keras.Input((3,), name="seen")
+    items = keras.Model((y := keras.Input((2,), name="item")), keras.layers.Dense(4)(y))
+    taken = backbones.two_towers(keras.Model(x, keras.layers.Dense(4)(x)), items)
+    with pytest.raises(ValueError, match="no other may have it. Received: inputs seen"):
+        model = heads.attach(taken, heads.RetrievalHead(8))
+        heads.deploy(model, items=np.ones((5, 2)), k=1, seen=3)
     for wrong in ([0.5, 1], [-1, 2], [2**25, 1], np.ones((2, 3))):
         with pytest.raises(ValueError, match="Received: "):
             heads.check_targets(np.array(wrong), heads.RetrievalHead())

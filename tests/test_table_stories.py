@@ -58,9 +58,10 @@ def test_tabular_from_a_file_to_a_report(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("lines", "target", "said"),
     [
-        ([["1", "2"]] * 40, "c", "Received: 40 rows of a, b"),
-        ([["1", "2"]] * 9, "b", "Received: 9 rows"),
+        ([["1", "2"]] * 40, "c", "Received: 40 such rows of a, b"),
+        ([["1", "2"]] * 9, "b", "Received: 9 such rows"),
         ([["1", "2"]] * 40 + [["3"]], "b", "Received: 1 in line 42"),
+        ([["1", " "]] * 40 + [["1", "2"]], "b", "Received: 1 such rows"),
     ],
 )
 def test_a_file_that_is_no_table_is_told(lines, target, said, tmp_path):
@@ -103,6 +104,7 @@ def test_recommend_products_from_events_to_a_report(tmp_path, capsys):
         (["user", "item"], [["a", "b"]], "Received: user, item"),
         (["user", "item", "time"], [["a", "b", "yesterday"]], "'yesterday' in line 2"),
         (["user", "item", "time"], [["a", "b"]], "None in line 2"),
+        (["time", "user", "item"], [["1", "a", "b"], ["2", "a"]], "Received: 2, a in line 3"),
     ],
 )
 def test_a_file_that_holds_no_events_is_told(names, lines, said, tmp_path):

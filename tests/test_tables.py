@@ -148,6 +148,8 @@ def test_bags_are_filled_up(tmp_path):
     found = words.bags([["a", "x"], [], ["b", "b", 10**15, "a"]], 3)
     np.testing.assert_array_equal(found, [[1, 0, -1], [-1, -1, -1], [2, 3, 1]])
     assert words.bags([[]]).shape == (1, 1)
+    with pytest.raises(ValueError, match="Received: a list that is 'ab', a text"):
+        words.bags([["a"], "ab"])
     words.save(tmp_path / "words.json")
     assert heads.Vocabulary.load(tmp_path / "words.json").values == words.values
 

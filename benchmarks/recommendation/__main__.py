@@ -11,7 +11,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default on processors without AVX-512
 
-PARTS = ("sequential", "retrieval", "ranking", "speed", "nearest")
+PARTS = ("sequential", "retrieval", "ranking", "files", "speed", "nearest")
 
 
 def sequential(args, once):
@@ -47,6 +47,15 @@ def ranking(args, once):
         x = once(f"{kind} {args.ranking_epochs}", lambda k=kind: run(k, args))
         scores = [f"{x[key]:.4f}" for key in ("valid_auc", "auc", "log_loss")]
         yield [x["name"], *costs(x), *scores]
+
+
+def files(args, once):
+    from benchmarks.recommendation.files import run
+
+    yield ["clicks on apps, files of one network", "AUC", "log loss", "KB", "ms"]
+    for x in once(f"files {args.ranking_epochs}", lambda: run(args))["rows"]:
+        size, ms = (f"{x['kb']:.0f}", f"{x['ms']:.3f}") if "kb" in x else ("–", "–")
+        yield [x["name"], f"{x['auc']:.4f}", f"{x['log_loss']:.4f}", size, ms]
 
 
 def speed(args, once):

@@ -9,6 +9,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 import backbones
 import heads
 import tuning
+from benchmarks.best import Best
 from benchmarks.recommendation.data import apps, counted
 
 KINDS = ("deep", "cross", "fm", "dot", "ncf")
@@ -16,21 +17,8 @@ UNITS, EMBEDDING, DROPOUT, BATCH, PEAK = (256, 128), 32, 0.4, 512, 1e-3
 UNKNOWN, FEATURES = 0.1, 0.2  # shares of ids made unknown, and of their vectors' numbers made 0
 
 
-class Best(keras.callbacks.Callback):
-    """Keep the averaged weights of the epoch that is best on the validation rows."""
-
-    def __init__(self, x, y):
-        super().__init__()
-        self.x, self.y, self.best, self.weights, self.epoch = x, y, 0.0, None, 0
-
-    def on_epoch_end(self, epoch, logs=None):
-        found = roc_auc_score(self.y, self.model.predict(self.x, batch_size=8192, verbose=0)[:, 0])
-        if found > self.best:
-            self.best, self.weights, self.epoch = found, self.model.get_weights(), epoch + 1
-
-
-def run(kind, args):
-    """Return the test scores of a network, and what its training took."""
+def trained(kind, args):
+    """Return a trained network, its rows and clicks, which are judged, and what training took."""
     rows, y, is_test = apps()
     train = np.random.default_rng(args.seed).permutation(np.flatnonzero(~is_test))
     valid, train, test = train[: len(train) // 10], train[len(train) // 10 :], is_test
@@ -51,23 +39,35 @@ def run(kind, args):
     model = heads.attach(keras.Model(columns.input, tokens), head)
     steps = args.ranking_epochs * -(-len(train) // BATCH)
     model.compile(tuning.adamw(steps, PEAK, weight_decay=args.decay, ema=0.99), loss=head.loss())
-    best = Best(part(valid), y[valid])
+
+    def score(model):
+        found = model.predict(part(valid), batch_size=8192, verbose=0)
+        return float(roc_auc_score(y[valid], found[:, 0]))
+
+    best = Best(score)
     callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True), best]
     began = time.perf_counter()
     model.fit(part(train), y[train], BATCH, args.ranking_epochs, verbose=0, callbacks=callbacks)
     minutes = (time.perf_counter() - began) / 60
-    model.set_weights(best.weights)
-    judged = test if args.split == "test" else valid
-    p = heads.deploy(model).predict(part(judged), batch_size=8192, verbose=0)[:, 0]
-    return {
-        "name": kind,
-        "params": model.count_params(),
-        "epoch": best.epoch,
-        "minutes": minutes,
-        "valid_auc": best.best,
-        "auc": float(roc_auc_score(y[judged], p)),
-        "log_loss": float(log_loss(y[judged], p.astype("float64"))),
-    }
+    best.restore()
+    judged = np.flatnonzero(test) if args.split == "test" else valid
+    facts = {"epoch": best.epoch, "minutes": minutes, "valid_auc": best.best}
+    return model, x, y, train, judged, facts
+
+
+def run(kind, args):
+    """Return the test scores of a network, and what its training took."""
+    model, x, y, _, judged, facts = trained(kind, args)
+    x = {key: values[judged] for key, values in x.items()}
+    p = heads.deploy(model).predict(x, batch_size=8192, verbose=0)[:, 0]
+    scores = scores_of(y[judged], p)
+    return {"name": kind, "params": model.count_params(), **facts, **scores}
+
+
+def scores_of(y, p):
+    """Return how well probabilities tell clicks."""
+    loss = log_loss(y, np.asarray(p, "float64"))
+    return {"auc": float(roc_auc_score(y, p)), "log_loss": float(loss)}
 
 
 def counts_of(rows, y, train):

@@ -7,6 +7,7 @@ import numpy as np
 
 import heads
 import tuning
+from benchmarks.best import Best
 from benchmarks.recommendation.data import games
 from heads.recommendation.index import HIDDEN
 
@@ -56,24 +57,6 @@ def popularity(count, train):
     return lambda histories: np.tile(counts, (len(histories), 1))
 
 
-class Best(keras.callbacks.Callback):
-    """Keep the averaged weights that are best on a sample of the validation histories."""
-
-    def __init__(self, part, every):
-        super().__init__()
-        places = np.random.default_rng(0).permutation(len(part[0]))[:5000]
-        self.part, self.every = tuple(x[places] for x in part), every
-        self.best, self.weights, self.epoch, self.minutes = -1.0, None, 0, 0.0
-
-    def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every:
-            return
-        found = scores_of(scorer(self.model), self.part)["sampled100_ndcg_10"]
-        print(f"epoch {epoch + 1}: loss {logs['loss']:.4f}, validation {found:.4f}", flush=True)
-        if found > self.best:
-            self.best, self.epoch, self.weights = found, epoch + 1, self.model.get_weights()
-
-
 def run(name, args):
     """Return the scores of a model, and what its training took."""
     count, train, parts = games(LENGTH)
@@ -85,11 +68,19 @@ def run(name, args):
     model = heads.attach(keras.Model(ids, ids), head)
     steps = args.epochs * -(-len(train) // 128)
     model.compile(tuning.adamw(steps, 2e-3, weight_decay=0.0, ema=0.99), loss=head.loss())
-    best = Best(parts["valid"], max(1, args.epochs // 20))
+    places = np.random.default_rng(0).permutation(len(parts["valid"][0]))[:5000]
+    some = tuple(x[places] for x in parts["valid"])
+
+    def score(model):
+        found = scores_of(scorer(model), some)["sampled100_ndcg_10"]
+        print(f"{name}: NDCG@10 {found:.4f} of some validation histories", flush=True)
+        return found
+
+    best = Best(score, max(1, args.epochs // 20))
     callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True), best]
     began = time.perf_counter()
     model.fit(train, train, 128, args.epochs, verbose=0, callbacks=callbacks)
     minutes = (time.perf_counter() - began) / 60
-    model.set_weights(best.weights)
+    best.restore()
     facts = {"params": model.count_params(), "epoch": best.epoch, "minutes": minutes}
     return {"name": name, **facts, **scores_of(scorer(model), parts["test"])}

@@ -1,7 +1,7 @@
 """Training beside the same networks written with keras-rs: examples a second, and peak memory.
 
 Towers, batches and optimizer are the same; each side is written as its library's users do. `python
--m benchmarks.recommendation.speed NAME` trains one alone and prints the peak of its process.
+-m benchmarks.recommendation.speed NAME BATCH` trains one alone and prints the peak of its process.
 """
 
 import json
@@ -19,7 +19,7 @@ from benchmarks.timing import interleaved, seconds
 
 USERS, ITEMS, UNITS, TEMPERATURE = 50_000, 20_000, 64, 0.05
 FIELDS, DEPTH, DENSE = (1000, 4000, 7, 7, 2, 2, 2, 9, 80, 230), 3, (256, 128)
-BATCH, STEPS, ROUNDS = 512, 60, 7
+ROWS, ROUNDS = 32_768, 9
 
 
 def tower(name, count):
@@ -32,7 +32,7 @@ def tower(name, count):
 def pairs():
     """Return pairs, items taken more often as in a catalogue, and our targets."""
     rng = np.random.default_rng(0)
-    items = np.minimum(rng.zipf(1.2, STEPS * BATCH), ITEMS) - 1
+    items = np.minimum(rng.zipf(1.2, ROWS), ITEMS) - 1
     x = {"user": rng.integers(0, USERS, len(items)).astype("int32"), "item": items.astype("int32")}
     return x, heads.item_targets(items)
 
@@ -79,7 +79,7 @@ def two_towers_theirs():
 def rows():
     """Return ids of fields, and clicks."""
     rng = np.random.default_rng(0)
-    ids = rng.integers(0, FIELDS, (STEPS * BATCH, len(FIELDS))).astype("int32")
+    ids = rng.integers(0, FIELDS, (ROWS, len(FIELDS))).astype("int32")
     return {"categorical": ids}, rng.integers(0, 2, (len(ids), 1)).astype("float32")
 
 
@@ -107,42 +107,47 @@ def cross_theirs():
     return model, rows()
 
 
-NETWORKS = {"two towers": "two_towers", "DCN-V2": "cross"}
+# What is trained, and the rows of a batch: a softmax over a batch grows with its square.
+NETWORKS = {
+    "two towers, batches of 512": ("two_towers", 512),
+    "two towers, batches of 4,096": ("two_towers", 4096),
+    "DCN-V2, batches of 512": ("cross", 512),
+}
 
 
-def trainer(name):
+def trainer(name, batch):
     """Return a function that trains a network for an epoch, and its number of weights."""
     model, (x, y) = globals()[name]()
-    model.fit(x, y, BATCH, verbose=0, shuffle=False)
-    return lambda: model.fit(x, y, BATCH, verbose=0, shuffle=False), model.count_params()
+    model.fit(x, y, batch, verbose=0, shuffle=False)
+    return lambda: model.fit(x, y, batch, verbose=0, shuffle=False), model.count_params()
 
 
 def run(name, args):
     """Return examples a second of both, their ratio, and the peaks of processes of their own."""
-    ours, theirs = (f"{NETWORKS[name]}_{side}" for side in ("ours", "theirs"))
-    peaks = [peak(side) for side in (ours, theirs)]
-    made = [trainer(side) for side in (ours, theirs)]
+    network, batch = NETWORKS[name]
+    sides = [f"{network}_{side}" for side in ("ours", "theirs")]
+    peaks = [peak(side, batch) for side in sides]
+    made = [trainer(side, batch) for side in sides]
     found = interleaved([action for action, _ in made], ROUNDS)
-    rate = STEPS * BATCH
     low, high = sorted(1 / x for x in found["ratio_quartiles"])
     return {
         "name": name,
         "weights": [count for _, count in made],
-        "rates": [rate / found[f"{side}_seconds"] for side in ("ours", "theirs")],
+        "rates": [ROWS / found[f"{side}_seconds"] for side in ("ours", "theirs")],
         "ratio": 1 / found["ratio"],
         "quartiles": f"{low:.2f} to {high:.2f}",
         "peaks": peaks,
     }
 
 
-def peak(name):
+def peak(name, batch):
     """Return the peak memory of a process that trains a network, in MB."""
-    command = [sys.executable, "-m", "benchmarks.recommendation.speed", name]
+    command = [sys.executable, "-m", "benchmarks.recommendation.speed", name, str(batch)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":
-    train, _ = trainer(sys.argv[1])
+    train, _ = trainer(sys.argv[1], int(sys.argv[2]))
     seconds(train)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

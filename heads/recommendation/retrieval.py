@@ -104,6 +104,12 @@ class RetrievalHead(Head):
         if items is None:
             item = Renamed(self.item, dtype="float32", name=f"{self.name}_item")(features["item"])
             return {"user": user, "item": item}
+        names = [x._keras_history.operation.name for x in inputs_of(features["user"])]
+        if seen and "seen" in names:
+            raise ValueError(
+                "`seen` adds an input of that name, so no other may have it. "
+                f"Received: inputs {', '.join(names)}. Rename that input."
+            )
         vectors = self.vectors(features["item"], items, batch_size)
         index = ItemIndex(len(vectors), k, dtype="float32", name=f"{self.name}_index")
         inputs = [user, keras.Input((seen,), dtype="int32", name="seen")] if seen else user

@@ -72,8 +72,17 @@ class Vocabulary:
             lists: A list of lists of values. What is not known is 0.
             length: Number of columns; by default that of the longest. Of longer lists the last
                 values are kept.
+
+        Raises:
+            ValueError: If a list is a single text, whose letters would be the values.
         """
-        rows = [list(row) for row in lists]
+        rows = list(lists)
+        if single := [row for row in rows if isinstance(row, (str, bytes))]:
+            raise ValueError(
+                f"A list of lists of values is needed. Received: a list that is {single[0]!r}, a "
+                "text. Split it first."
+            )
+        rows = [list(row) for row in rows]
         length = max(map(len, rows), default=0) if length is None else length
         found = np.full((len(rows), max(1, length)), -1, "int32")
         for i, row in enumerate(rows):
