@@ -19,6 +19,8 @@ from export.files import aside, target, write_json
 from export.float32 import rebuilt
 from export.fuse import fused
 from export.macs import by_block, rows_of
+from export.parity import limits_of
+from export.samples import random, take
 from export.table import kilobytes, render
 
 SCRIPT = Path(__file__).with_name("latency.py")
@@ -37,7 +39,8 @@ class Measurement:
         size: Bytes of the file.
         ops: How often each LiteRT operation occurs.
         latency: For each number of threads, `median_ms` and `min_ms` of `runs` runs, and the
-            `peak_memory` of their process in bytes (Python, NumPy and LiteRT included).
+            `peak_memory` of their process in bytes (Python, NumPy and LiteRT included), of which
+            `own_memory` is what the file added.
     """
 
     name: str
@@ -98,7 +101,16 @@ class Measurement:
         return render([("measured", self.name), *self.rows()])
 
 
-def measure(model_or_file, *, runtime=None, runs=50, threads=(1, 2), input_shape=None):
+def measure(
+    model_or_file,
+    *,
+    runtime=None,
+    runs=50,
+    threads=(1, 2),
+    input_shape=None,
+    precision="float32",
+    calibration=None,
+):
     """Return what a Keras model or a `.tflite` file costs, as a `Measurement`.
 
     Of a model: parameters and multiply-adds of one sample, layer by layer (convolutions, dense,
@@ -109,10 +121,13 @@ def measure(model_or_file, *, runtime=None, runs=50, threads=(1, 2), input_shape
     Args:
         model_or_file: A functional or `Sequential` `keras.Model`, or the path of a file.
         runtime: Whether to run it; by default a file is run and a model is not. A model is
-            converted to a temporary float32 file for it.
+            converted to a temporary file for it.
         runs: Timed runs, after five that are not.
         threads: Numbers of threads; each is timed in a process of its own.
         input_shape: Sizes for open axes of a model, as in `to_tflite`.
+        precision: Precision of the file of a model, as in `to_tflite`.
+        calibration: Samples for `"int8"`, as there. By default random ones: they change the
+            answers of a file, not its costs.
 
     >>> image = keras.Input((8, 8, 3))
     >>> model = keras.Model(image, keras.layers.Conv2D(4, 3, padding="same")(image))
@@ -120,12 +135,13 @@ def measure(model_or_file, *, runtime=None, runs=50, threads=(1, 2), input_shape
     True
     """
     _check(runs, threads)
+    limits_of(precision)  # is it one?
     if isinstance(model_or_file, keras.Model):
         found = facts_of_model(model_or_file, input_shape)
         if runtime:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, "model.tflite")
-                path.write_bytes(convert(rebuilt(model_or_file), input_shape=input_shape))
+                path.write_bytes(_converted(model_or_file, precision, calibration, input_shape))
                 add_runtime(found, path, runs, threads)
         return found
     if not isinstance(model_or_file, (str, os.PathLike)):
@@ -142,6 +158,14 @@ def measure(model_or_file, *, runtime=None, runs=50, threads=(1, 2), input_shape
     if runtime is None or runtime:
         add_runtime(found, path, runs, threads)
     return found
+
+
+def _converted(model, precision, calibration, input_shape):
+    """Return the bytes of a model's file, which is compared with nothing."""
+    inputs, samples = signature.inputs_of(model, input_shape), None
+    if precision == "int8":
+        samples = random(model, inputs) if calibration is None else take(calibration, inputs)
+    return convert(rebuilt(model), precision, samples, input_shape)
 
 
 def facts_of_model(model, input_shape=None):

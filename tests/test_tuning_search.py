@@ -275,7 +275,7 @@ def test_samplers_learn_from_refusals(tmp_path, sampler, state):
 
 def test_tpe_wastes_fewer_candidates_than_chance(tmp_path, monkeypatch):
     def facts(model, required):
-        return {"params": drawn[-1], "macs": 1}
+        return {"params": drawn[-1], "macs": 1}, []
 
     def build(hp):
         drawn.append(sum(hp.Int(f"width{i}", 1, 128) for i in range(3)))
@@ -283,7 +283,7 @@ def test_tpe_wastes_fewer_candidates_than_chance(tmp_path, monkeypatch):
 
     drawn, refused = [], {}
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    monkeypatch.setattr("tuning.gate.measure", facts)
+    monkeypatch.setattr("tuning.costs.static_facts", facts)
     for sampler in ("tpe", "random"):
         budget = tuning.Budget(params=130)  # a fifth of the space
         kwargs = {"sampler": sampler, "seed": 0, "max_trials": 15, "budget": budget}

@@ -5,6 +5,7 @@ from tuning.budget import Budget
 from tuning.cyclical import cyclical
 from tuning.freezing import freeze, unfreeze
 from tuning.gradient_norm import GradientNorm
+from tuning.halving import Halving
 from tuning.image_space import image_space
 from tuning.layerwise import layerwise_decay
 from tuning.recipes import adamw, cosine_warmup
@@ -17,6 +18,7 @@ __all__ = [
     "Budget",
     "GradientNorm",
     "GradualUnfreezing",
+    "Halving",
     "ParetoSearch",
     "adamw",
     "augmentation",

@@ -1,7 +1,7 @@
 """What a search answers: the front, the best under limits, the order of the finished trials."""
 
 from tuning.checks import is_number
-from tuning.objectives import FACTS, front
+from tuning.objectives import STATIC, front
 
 
 def value(trial, name):
@@ -29,7 +29,7 @@ def rank(trials, objectives, first):
     best = {trial.trial_id for trial in pareto_front(trials, objectives)}
 
     def key(trial):
-        costs = [value(trial, name) or 0 for name in reversed(FACTS)]
+        costs = [value(trial, name) or 0 for name in reversed(STATIC)]
         return trial.trial_id not in best, sign * value(trial, first.name), *costs, trial.trial_id
 
     return sorted(trials, key=key)

@@ -1,13 +1,13 @@
 """Between a proposal and its training: build it, know it, measure it, refuse it."""
 
+import collections
 import gc
+import math
 import time
 
 import keras
 import keras_tuner
 
-from tuning.budget import measure
-from tuning.objectives import FACTS
 from tuning.oracle import stopped
 
 GARBAGE_EVERY = 5.0  # seconds; a collection takes longer than a small model's refusal
@@ -85,34 +85,33 @@ class Gate:
         if error is not None:
             return True
         running = self.tuner.oracle.running[trial.trial_id]
-        wanted = {o.name for o in self.tuner.oracle.objectives} & set(FACTS)
         try:
-            running.facts = measure(model, required={*wanted, *self.tuner.budget.limits})
+            violations = self.tuner.costs.judge(running, model)
         except Exception as problem:  # a model that cannot be measured cannot be judged
             self.built = hp, None, problem
             return True
-        running.limits = self.tuner.budget.excess(running.facts)
-        violations = self.tuner.budget.violations(running.facts)
+        finally:
+            running.gate_seconds = time.perf_counter() - running.began
         if violations:
             self.built = None
             self.refused += 1
             self.in_a_row += 1
-            self.tuner.oracle.end(trial, "refused", self._over(running.facts, violations))
+            said = self.tuner.costs.said(running, violations)
+            self.tuner.oracle.end(trial, "refused", said)
         return not violations
-
-    def _over(self, facts, names):
-        limits = self.tuner.budget.limits
-        return ", ".join(f"{name} {facts[name]:,} over {limits[name]:,}" for name in names)
 
     def _give_up(self):
         rows = self.tuner.oracle.ledger.rows()
         refused = [r for r in rows if r["state"] == "refused"]
         limits = self.tuner.budget.limits
-        smallest = ", ".join(f"{name} {min(r[name] for r in refused):,}" for name in limits)
-        nearest = min(refused, key=lambda r: max(r[name] / limits[name] for name in limits))
+        seen = {name: [r[name] for r in refused if r[name] is not None] for name in limits}
+        smallest = ", ".join(f"{name} {min(costs):,}" for name, costs in seen.items() if costs)
+        blame = collections.Counter(name for r in refused for name in exceeded(r, limits))
+        blamed = ", ".join(f"{name} {count} times" for name, count in blame.most_common())
+        nearest = min(refused, key=lambda r: max(exceeded(r, limits).values(), default=math.inf))
         message = (
-            f"{self.in_a_row} candidates in a row were over the budget; the smallest seen: "
-            f"{smallest}; the nearest, {nearest['values']}: {nearest['reason']}"
+            f"{self.in_a_row} candidates in a row were over the budget ({blamed}); the smallest "
+            f"seen: {smallest}; the nearest, {nearest['values']}: {nearest['reason']}"
         )
         if any(row["state"] in ("completed", "failed") for row in rows):
             return message
@@ -121,6 +120,13 @@ class Gate:
             f"Received: {self.tuner.budget}; {message}. Raise the limit or offer smaller models, "
             "and begin anew with overwrite=True."
         )
+
+
+def exceeded(row, limits):
+    """Return how many times as much as allowed a candidate costs, of the limits that it breaks."""
+    costs = {name: row["foretold"].get(name, row[name]) for name in limits}
+    costs = {name: cost for name, cost in costs.items() if cost is not None}
+    return {name: cost / limits[name] for name, cost in costs.items() if cost > limits[name]}
 
 
 def fresh_model(tuner, hp, seed=None):

@@ -1,16 +1,20 @@
 """What became of every candidate: written once when it ends, and read back from the store."""
 
+import time
+
 from optuna.trial import TrialState
 
 from tuning.objectives import FACTS
 from tuning.store import is_alive
 
 CRASHES = 2  # times that a trial whose process died is taken up again
-TRIED = ("completed", "failed", "refused", "running")
-SPENT = ("completed", "failed", "running")
+TRIED = ("completed", "paused", "failed", "refused", "running")
+SPENT = ("completed", "paused", "failed", "running")
+RUNG = "rung {}"  # attribute of a trial: its objectives after that many epochs
 
 ENDS = {
     "completed": TrialState.COMPLETE,
+    "paused": TrialState.COMPLETE,  # samplers learn from it: it was judged by its objectives
     "failed": TrialState.FAIL,
     "refused": TrialState.PRUNED,
     "repeated": TrialState.FAIL,
@@ -20,8 +24,9 @@ ENDS = {
 def outcome(frozen):
     """Return what became of an Optuna trial.
 
-    `"completed"`, `"failed"`, `"refused"` (over the budget), `"repeated"` (tried before),
-    `"running"`, `"waiting"` (to be taken up again) or `"interrupted"`.
+    `"completed"`, `"paused"` (not among the best so far), `"failed"`, `"refused"` (over the
+    budget), `"repeated"` (tried before), `"running"`, `"waiting"` (to be taken up again) or
+    `"interrupted"`.
     """
     if frozen.state == TrialState.WAITING:
         return "waiting"
@@ -35,6 +40,11 @@ def outcome(frozen):
 def crashes(frozen):
     """Return how many processes have died on the configuration of an interrupted trial."""
     return frozen.user_attrs.get("crashes", 0) + (not frozen.user_attrs.get("given_back", False))
+
+
+def root_of(frozen):
+    """Return the number under which a trial began that was taken up again."""
+    return frozen.user_attrs.get("root", frozen.number)
 
 
 class Ledger:
@@ -58,9 +68,35 @@ class Ledger:
         followed = {t.user_attrs.get("retry_of") for t in trials}
         return [t for t in trials if t.number not in followed]
 
+    def waiting(self):
+        """Return the trials that wait to be taken up again."""
+        return [t for t in self.all() if t.state == TrialState.WAITING]
+
     def spent(self):
         """Return the number of trials that count, finished and running."""
         return sum(outcome(t) in SPENT for t in self.current())
+
+    def points(self, rung):
+        """Return the objectives of all trials that were trained for so many epochs."""
+        found, name = {}, RUNG.format(rung)
+        for trial in self.all():
+            if name in trial.user_attrs:
+                found[root_of(trial)] = trial.user_attrs[name]
+        return found
+
+    def promote(self, passes):
+        """Queue again the paused trial that may go on, if there is one, the furthest first.
+
+        Args:
+            passes: Function of a rung and of the objectives of a trial there.
+        """
+        paused = [t for t in self.current() if outcome(t) == "paused"]
+        rungs = {t.number: t.user_attrs["record"]["epochs"] for t in paused}
+        for trial in sorted(paused, key=lambda t: -rungs[t.number]):
+            rung = rungs[trial.number]
+            if passes(rung, trial.user_attrs[RUNG.format(rung)]):
+                self.take_up_again(trial.number)
+                return
 
     def tried(self, without=None):
         """Return the trials whose configuration must not come again."""
@@ -108,7 +144,7 @@ class Ledger:
     def take_up_again(self, number, crashes=0):
         """Queue a trial with the same values; from now on it counts in place of the first."""
         trial = self.all()[number]
-        attributes = {"retry_of": number, "crashes": crashes}
+        attributes = {"retry_of": number, "root": root_of(trial), "crashes": crashes}
         if "index" in trial.user_attrs:
             attributes["index"] = trial.user_attrs["index"]
         self.study.enqueue_trial(trial.params, user_attrs=attributes)
@@ -141,24 +177,25 @@ class Ledger:
                     "state": became,
                     "values": hyperparameters.get("values", {}),
                     "objectives": record.get("values", {}),
-                    "params": record.get("facts", {}).get("params"),
-                    "macs": record.get("facts", {}).get("macs"),
+                    **{name: record.get("facts", {}).get(name) for name in FACTS},
+                    "foretold": record.get("foretold", {}),
                     "reason": reason,
+                    "epochs": record.get("epochs"),
                     "seconds": record.get("seconds"),
+                    "gate_seconds": record.get("gate_seconds"),
                 }
             )
         return rows
 
 
-def make_record(trial, became, reason, facts, seconds, objectives):
+def make_record(trial, became, reason, running, objectives):
     """Return the record of an ended KerasTuner trial, as plain data.
 
     Args:
         trial: The trial.
         became: `"completed"`, `"failed"`, `"refused"` or `"repeated"`.
         reason: Why it did not complete, or `None`.
-        facts: The model's static facts.
-        seconds: Time it took, building included.
+        running: What the oracle knows of it.
         objectives: List of `keras_tuner.Objective`.
     """
     state = trial.get_state()
@@ -167,8 +204,13 @@ def make_record(trial, became, reason, facts, seconds, objectives):
     return {
         "outcome": became,
         "reason": reason,
-        "facts": facts,
+        "facts": running.facts,
+        "foretold": running.foretold,
+        "architecture": running.architecture,
+        "features": running.features,
         "values": {o.name: float(values[o.name]) for o in objectives if o.name in values},
-        "seconds": round(seconds, 3),
+        "epochs": running.epochs,
+        "seconds": round(time.perf_counter() - running.began, 3),
+        "gate_seconds": round(running.gate_seconds, 3),
         "trial": state,
     }

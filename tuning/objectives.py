@@ -2,7 +2,9 @@
 
 import keras_tuner
 
-FACTS = ("params", "macs")  # known before training; always minimised
+STATIC = ("params", "macs")
+MEASURED = ("size_kb", "latency_ms", "memory_mb")
+FACTS = (*STATIC, *MEASURED)  # known before training; always minimised
 
 MAXIMISED = {"acc", "accuracy", "auc", "f1", "fbeta", "iou", "map", "mrr", "ndcg", "r2"}
 MAXIMISED |= {"precision", "recall", "sensitivity", "specificity"}
@@ -17,8 +19,8 @@ def make_objectives(objectives):
 
     Args:
         objectives: One or several of: a metric's name in the logs of `fit`, such as
-            `"val_accuracy"`; a fact of the model, `"params"` or `"macs"`; a
-            `keras_tuner.Objective`.
+            `"val_accuracy"`; a fact of the model, `"params"`, `"macs"`, `"size_kb"`,
+            `"latency_ms"` or `"memory_mb"`; a `keras_tuner.Objective`.
 
     Raises:
         ValueError: If a direction cannot be told, a name comes twice, or no objective comes

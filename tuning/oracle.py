@@ -1,33 +1,18 @@
 """KerasTuner's oracle with Optuna as its engine and its only store."""
 
 import copy
-import dataclasses
 import random
-import re
-import time
 
 import keras_tuner
-import optuna
 from keras_tuner.engine.trial import Trial
 from optuna.trial import TrialState
 
 from tuning import samplers, store, suggest
 from tuning.answers import rank
-from tuning.ledger import Ledger, make_record, outcome
+from tuning.ledger import RUNG, Ledger, make_record, outcome, root_of
 from tuning.objectives import FACTS, make_objectives
 from tuning.repeats import is_repeat
-
-
-@dataclasses.dataclass
-class Running:
-    """What this process knows of a candidate that it runs."""
-
-    optuna: optuna.trial.Trial
-    beat: store.Heartbeat
-    seed: int
-    began: float = dataclasses.field(default_factory=time.perf_counter)
-    facts: dict = dataclasses.field(default_factory=dict)
-    limits: dict = dataclasses.field(default_factory=dict)  # share by which each is exceeded
+from tuning.running import Running, last_line
 
 
 class OptunaOracle(keras_tuner.Oracle):
@@ -42,16 +27,19 @@ class OptunaOracle(keras_tuner.Oracle):
         sampler: See `ParetoSearch`.
         seed: Seed of the proposals, `None` for a new one every time.
         max_consecutive_failed_trials: Number of failures in a row that ends the search.
+        halving: See `ParetoSearch`.
     """
 
-    def __init__(self, objectives, max_trials, sampler, seed, max_consecutive_failed_trials):
+    def __init__(
+        self, objectives, max_trials, sampler, seed, max_consecutive_failed_trials, halving=None
+    ):
         self.objectives = make_objectives(objectives)
         super().__init__(
             objective=next(o for o in self.objectives if o.name not in FACTS),
             max_trials=max_trials,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
-        self.sampler = sampler
+        self.sampler, self.halving = sampler, halving
         self.pruned = samplers.learns_from_pruned(samplers.make_sampler(sampler, 0, max_trials))
         # KerasTuner takes the seed 0 for none.
         self.seed = random.SystemRandom().randrange(2**31) if seed is None else seed
@@ -86,10 +74,11 @@ class OptunaOracle(keras_tuner.Oracle):
             untried: Draw at random among what was not tried, instead of asking the sampler.
         """
         self.ledger.recover(own=[r.optuna.number for r in self.running.values()])
+        if not self.ledger.waiting() and self.halving:
+            self.ledger.promote(self.passes)
         if self.ledger.spent() >= self.max_trials:
             return stopped()
-        trials = self.ledger.all()
-        waiting = [t for t in trials if t.state == TrialState.WAITING]
+        trials, waiting = self.ledger.all(), self.ledger.waiting()
         index = sum("retry_of" not in t.user_attrs for t in trials)
         if waiting:  # what is taken up again keeps its place: interruptions change nothing
             index = waiting[0].user_attrs.get("index", index)
@@ -106,6 +95,22 @@ class OptunaOracle(keras_tuner.Oracle):
         trial = Trial(hp, f"{asked.number:05d}", "RUNNING")
         self.running[trial.trial_id] = Running(asked, store.Heartbeat(asked), seed)
         return trial
+
+    def passes(self, rung, point):
+        """Return whether a trial with these objectives after `rung` epochs goes on."""
+        points = list(self.ledger.points(rung).values())
+        return self.halving.passes(point, points, [o.direction for o in self.objectives])
+
+    def goes_on(self, trial, epochs, point):
+        """Note a trial's objectives after so many epochs; return whether it goes on."""
+        running = self.running[trial.trial_id]
+        running.optuna.set_user_attr(RUNG.format(epochs), point)
+        running.paused = not self.passes(epochs, point)
+        return not running.paused
+
+    def root(self, trial_id):
+        """Return the id under which a trial began that was taken up again."""
+        return f"{root_of(self.ledger.all()[int(trial_id)]):05d}"
 
     def _checked(self, hp):
         for known in self.hyperparameters.space:
@@ -146,6 +151,11 @@ class OptunaOracle(keras_tuner.Oracle):
 
     def end_trial(self, trial):
         """Store the outcome of a trial; raise if too many in a row have failed."""
+        if self.running[trial.trial_id].paused and trial.status == "COMPLETED":
+            self.end(trial, "paused")
+            del self.trials[trial.trial_id]  # KerasTuner knows no such outcome
+            self.start_order.remove(trial.trial_id)
+            return
         if trial.status == "COMPLETED":
             self.score_trial(trial)
             self.end(trial, "completed")
@@ -173,8 +183,7 @@ class OptunaOracle(keras_tuner.Oracle):
         trial.hyperparameters = suggest.plain(trial.hyperparameters)
         for name, excess in running.limits.items():
             running.optuna.set_constraint(name, excess)
-        seconds = time.perf_counter() - running.began
-        record = make_record(trial, became, reason, running.facts, seconds, self.objectives)
+        record = make_record(trial, became, reason, running, self.objectives)
         running.optuna.set_user_attr("record", record)
         self.ledger.end(running.optuna.number, record, self.pruned)
         del self.running[trial.trial_id]
@@ -236,10 +245,3 @@ class OptunaOracle(keras_tuner.Oracle):
 def stopped():
     """Return the trial that tells KerasTuner to end the search."""
     return Trial(keras_tuner.HyperParameters(), "none", "STOPPED")
-
-
-def last_line(message):
-    """Return what a traceback says in the end, before the arguments that Keras lists, if any."""
-    text = re.sub(r"\x1b\[\d*m", "", message or "unknown")
-    text = re.sub(r"(?s)\n\nArguments received by (?!.*\nTraceback ).*", "", text)
-    return text.strip().splitlines()[-1]

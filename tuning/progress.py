@@ -5,6 +5,7 @@ import logging
 import time
 
 from tuning.answers import pareto_front, value
+from tuning.objectives import FACTS
 
 
 class Progress:
@@ -41,28 +42,41 @@ class Progress:
             parts = [head, f"failed: {short(row['reason'])}", f"{row['seconds']:.1f} s"]
         else:
             done = [t for t in oracle.trials.values() if t.status == "COMPLETED"]
-            first = oracle.objective
-            best = (max if first.direction == "max" else min)(value(t, first.name) for t in done)
             names = [o.name for o in oracle.objectives]
-            facts = {n: row[n] for n in ("params", "macs") if row[n] is not None}
+            facts = {name: row[name] for name in FACTS if row[name] is not None}
             found = {**facts, **row["objectives"]}
             shown = names + [name for name in facts if name not in names]
             parts = [head, *(f"{name} {number(found[name])}" for name in shown)]
-            parts += [f"{row['seconds']:.1f} s", f"best {number(best)}"]
-            if len(names) > 1:
+            parts += [f"{row['epochs']} epochs"] if row["epochs"] else []
+            parts += ["paused"] if row["state"] == "paused" else []
+            parts += [f"{row['seconds']:.1f} s"]
+            if done:
+                first = oracle.objective
+                best = max if first.direction == "max" else min
+                parts.append(f"best {number(best(value(t, first.name) for t in done))}")
+            if done and len(names) > 1:
                 parts.append(f"front {len(pareto_front(done, oracle.objectives))}")
         if self.refused:
             parts.append(f"refused {self.refused}")
         self.say(" · ".join(parts))
 
-    def end(self, reason):
-        """Say why the search is over, where the files are, and what can be done next."""
+    def end(self, reason, costs=""):
+        """Say why the search is over, where the files are, and what can be done next.
+
+        Args:
+            reason: Why it is over.
+            costs: How the costs of models were found.
+        """
         states = [row["state"] for row in self.oracle.ledger.rows()]
         counts = ", ".join(
-            f"{states.count(s)} {s}" for s in ("completed", "failed", "refused") if s in states
+            f"{states.count(s)} {s}"
+            for s in ("completed", "paused", "failed", "refused")
+            if s in states
         )
         seconds = time.perf_counter() - self.began
         self.say(f"{reason}: {counts or 'no trials'}, {seconds:.0f} s · files in {self.folder}")
+        if costs:
+            self.say(costs)
         if "completed" in states:
             self.say(
                 "next: tuner.best(macs=…), tuner.pareto_front(), tuner.get_best_models(), "

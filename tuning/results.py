@@ -49,6 +49,12 @@ def _best_epoch(history, objective):
     return metrics, epoch
 
 
+def columns(rows):
+    """Return the history of a training from the logs of its epochs."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row[name] for row in rows if name in row] for name in names}
+
+
 def check_objectives(metrics, objectives):
     """Raise if a training did not give an objective, or gave one that is not finite."""
     missing = [o.name for o in objectives if o.name not in metrics]

@@ -1,21 +1,18 @@
 """The search: a KerasTuner tuner whose answer is a Pareto front within a budget."""
 
-import math
 import os
-import traceback
 
-import keras_tuner
-
-from tuning import answers, results
+from tuning import answers
 from tuning.budget import Budget
-from tuning.gate import Gate, fresh_model
+from tuning.costs import Costs
+from tuning.gate import Gate
 from tuning.oracle import OptunaOracle
 from tuning.progress import Progress, quiet
-from tuning.settings import check_compiled, check_search, check_settings
-from tuning.tensorboard import has_tensorboard
+from tuning.settings import check_search, check_settings
+from tuning.tuner import OptunaTuner
 
 
-class ParetoSearch(keras_tuner.Tuner):
+class ParetoSearch(OptunaTuner):
     """Search for the models that are best in several objectives and keep a budget.
 
     A `keras_tuner.Tuner`: `search` takes what `fit` takes; `get_best_models`,
@@ -32,8 +29,9 @@ class ParetoSearch(keras_tuner.Tuner):
     Args:
         hypermodel: Function from hyperparameters to a compiled model, or a
             `keras_tuner.HyperModel`.
-        objectives: One or several of: a metric's name in the logs of `fit`; `"params"` or
-            `"macs"`, facts of the model, minimised; a `keras_tuner.Objective`.
+        objectives: One or several of: a metric's name in the logs of `fit`; a fact of the model,
+            minimised: `"params"`, `"macs"`, and `"size_kb"`, `"latency_ms"` and `"memory_mb"` of
+            its untrained `.tflite`, run as the budget says; a `keras_tuner.Objective`.
         budget: A `Budget`, or `None`.
         max_trials: Number of trials, failed ones included, refused ones not.
         sampler: `"tpe"`, `"nsga2"`, `"random"` or an Optuna sampler.
@@ -44,6 +42,9 @@ class ParetoSearch(keras_tuner.Tuner):
         directory: Folder of projects.
         project_name: Folder of this search in it.
         overwrite: Whether to begin anew where the project exists.
+        answer: Function from a model to the one that the device runs, which is measured; by
+            default `heads.deploy`, of a model without heads the model itself.
+        halving: A `Halving`, which pauses trials that are not among the best; or `None`.
         **kwargs: Further arguments of `keras_tuner.Tuner`, such as `executions_per_trial`.
 
     Raises:
@@ -77,19 +78,24 @@ class ParetoSearch(keras_tuner.Tuner):
         directory=None,
         project_name=None,
         overwrite=False,
+        answer=None,
+        halving=None,
         **kwargs,
     ):
         check_settings(
             seed,
             budget,
             kwargs,
+            answer,
+            halving,
             max_trials=max_trials,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
             max_consecutive_refused=max_consecutive_refused,
             executions_per_trial=kwargs.get("executions_per_trial", 1),
         )
         self.budget, self.seed = budget or Budget(), seed
-        oracle = OptunaOracle(objectives, max_trials, sampler, seed, max_consecutive_failed_trials)
+        failures = max_consecutive_failed_trials
+        oracle = OptunaOracle(objectives, max_trials, sampler, seed, failures, halving)
         super().__init__(
             oracle,
             hypermodel,
@@ -100,6 +106,9 @@ class ParetoSearch(keras_tuner.Tuner):
         )
         names = [[o.name, o.direction] for o in oracle.objectives]
         settings = {"objectives": names, "budget": self.budget.limits}
+        self.costs = Costs(oracle, self.budget, self.budget.device(answer))
+        if self.costs.measures:
+            settings |= {"precision": self.budget.precision, "threads": self.budget.threads}
         oracle.open(os.path.join(self.project_dir, "search.db"), settings)
         self.gate = Gate(self, max_consecutive_refused)
         self.progress = Progress(oracle, self.project_dir)
@@ -134,7 +143,7 @@ class ParetoSearch(keras_tuner.Tuner):
                 error.add_note(note)
                 self.progress.say(note)
             raise
-        self.progress.end(self.gate.reason)
+        self.progress.end(self.gate.reason, self.costs.summary())
 
     def pre_create_trial(self):
         """Find the next candidate within the budget, before KerasTuner asks for a trial."""
@@ -145,27 +154,12 @@ class ParetoSearch(keras_tuner.Tuner):
         else:
             self.oracle.accept(trial)
 
-    def run_trial(self, trial, *args, **kwargs):
-        """Train a candidate; see `keras_tuner.Tuner.run_trial`."""
-        kwargs["callbacks"] = [*(kwargs.get("callbacks") or []), results.StopAtNaN()]
-        return super().run_trial(trial, *args, **kwargs)
-
     def on_trial_end(self, trial):
         """Store the outcome of a trial and say it."""
         try:
             self.oracle.end_trial(trial)
         finally:
             self.progress.trial(trial)
-
-    def load_model(self, trial):
-        """Return the model of a completed trial, trained, optimizer included."""
-        model = self._try_build(trial.hyperparameters)
-        if not model.built:
-            return super().load_model(trial)
-        if model.optimizer is not None:
-            model.optimizer.build(model.trainable_variables)
-        model.load_weights(self._get_checkpoint_fname(trial.trial_id))
-        return model
 
     def pareto_front(self):
         """Return the completed trials that no other dominates, best main objective first.
@@ -194,48 +188,10 @@ class ParetoSearch(keras_tuner.Tuner):
         """Return every candidate as a dict of plain values, in the order of their proposal.
 
         Keys: `number`; `state` (`"completed"`, `"failed"`, `"refused"`, `"running"` or
-        `"waiting"`); `values` of the hyperparameters; `objectives`; `params`; `macs`;
-        `reason` (of a refusal or failure); `seconds`; `front`.
+        `"waiting"`); `values` of the hyperparameters; `objectives`; the facts `params`,
+        `macs`, `size_kb`, `latency_ms` and `memory_mb`; `foretold`, costs by which it was refused
+        without a measurement; `reason` (of a refusal or failure); `seconds`, of them
+        `gate_seconds` before the training; `front`.
         """
         best = {int(trial.trial_id) for trial in self.pareto_front()}
         return [{**row, "front": row["number"] in best} for row in self.oracle.ledger.rows()]
-
-    def save(self):
-        """Do nothing: the oracle's store is always up to date."""
-
-    def reload(self):
-        """Read what other workers have finished."""
-        if self.oracle.ledger is not None:
-            self.oracle.reload()
-
-    def _populate_initial_space(self):
-        """Build nothing: the space shows itself while it is searched."""
-
-    def _configure_tensorboard_dir(self, callbacks, trial, execution=0):
-        """KerasTuner imports tensorboard here, which TensorFlow no longer installs."""
-        if has_tensorboard(callbacks):
-            super()._configure_tensorboard_dir(callbacks, trial, execution)
-
-    def _try_build(self, hp):
-        model = self.gate.take(hp)
-        model = fresh_model(self, hp) if model is None else model
-        check_compiled(self.hypermodel, model)
-        return model
-
-    def _try_run_and_update_trial(self, trial, *args, **kwargs):
-        try:
-            self._run_and_update_trial(trial, *args, **kwargs)
-            trial.status = "COMPLETED"
-        except keras_tuner.errors.FatalError:
-            raise
-        except Exception:
-            trial.status, trial.message = "FAILED", traceback.format_exc()
-
-    def _run_and_update_trial(self, trial, *args, **kwargs):
-        found = self.run_trial(trial, *args, **kwargs)
-        metrics, epoch = results.metrics_of(found, self.oracle.objective)
-        facts = self.oracle.running[trial.trial_id].facts
-        metrics |= {name: fact for name, fact in facts.items() if fact is not None}
-        finite = {name: metric for name, metric in metrics.items() if math.isfinite(metric)}
-        self.oracle.update_trial(trial.trial_id, finite, step=epoch)
-        results.check_objectives(metrics, self.oracle.objectives)

@@ -6,15 +6,18 @@ import keras
 import keras_tuner
 
 from tuning.budget import Budget
+from tuning.halving import Halving
 
 
-def check_settings(seed, budget, further, **counts):
+def check_settings(seed, budget, further, answer=None, halving=None, **counts):
     """Raise where an argument of `ParetoSearch` is wrong.
 
     Args:
         seed: Its seed.
         budget: Its budget.
         further: Arguments for KerasTuner.
+        answer: Its `answer`.
+        halving: Its `halving`.
         **counts: Arguments that must be whole numbers above zero.
     """
     for name, count in counts.items():
@@ -26,6 +29,20 @@ def check_settings(seed, budget, further, **counts):
         raise ValueError(f"`seed` must be None or a whole number from 0. Received: seed={seed!r}.")
     if budget is not None and not isinstance(budget, Budget):
         raise ValueError(f"`budget` must be a tuning.Budget or None. Received: budget={budget!r}.")
+    if answer is not None and not callable(answer):
+        raise ValueError(
+            "`answer` must be a function from a model to the one that the device runs. "
+            f"Received: answer={answer!r}."
+        )
+    if halving is not None and not isinstance(halving, Halving):
+        raise ValueError(
+            f"`halving` must be a tuning.Halving or None. Received: halving={halving!r}."
+        )
+    if halving is not None and further.get("executions_per_trial", 1) > 1:
+        raise ValueError(
+            "A trial that may be paused is trained once. Received: executions_per_trial="
+            f"{further['executions_per_trial']} with halving={halving}. Leave one out."
+        )
     if further.get("max_model_size"):
         raise ValueError(
             "A limit on the size is a budget. Received: max_model_size="

@@ -1,0 +1,63 @@
+"""Asynchronous successive halving: few epochs for most candidates, all for the best."""
+
+import dataclasses
+import math
+
+from tuning.objectives import dominates
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Halving:
+    """Pauses a trial after `min_epochs`, and `factor` times as many, and so on, unless it is
+    among the best `1 / factor` of those that came so far.
+
+    Of several objectives the trials that fewest others dominate are the best. A paused trial goes
+    on from where it stands as soon as it is among them. The first trials go on as they come.
+
+    Args:
+        min_epochs: Number of epochs after which a trial is judged first.
+        factor: Ratio of the epochs of one judgement to those before.
+
+    Raises:
+        ValueError: If one is no whole number, `min_epochs` below 1 or `factor` below 2.
+
+    Reference: [Li et al., 2018](https://arxiv.org/abs/1810.05934) (ASHA)
+
+    >>> Halving(min_epochs=2, factor=3).rungs(20)
+    [2, 6, 18]
+    """
+
+    min_epochs: int = 1
+    factor: int = 3
+
+    def __post_init__(self):
+        for name, least in {"min_epochs": 1, "factor": 2}.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(
+                    f"`{name}` must be a whole number from {least}. Received: {name}={value!r}."
+                )
+
+    def rungs(self, epochs) -> list:
+        """Return the numbers of epochs after which a training of `epochs` is judged."""
+        rungs = []
+        while (rung := self.min_epochs * self.factor ** len(rungs)) < epochs:
+            rungs.append(rung)
+        return rungs
+
+    def passes(self, point, points, directions) -> bool:
+        """Return whether a trial goes on.
+
+        Args:
+            point: Its values of the objectives.
+            points: Those of all that came as far, its own among them.
+            directions: `"min"` or `"max"` for each objective.
+        """
+        ranks = sorted(rank(each, points, directions) for each in points)
+        last = ranks[math.ceil(len(points) / self.factor) - 1]
+        return rank(point, points, directions) <= last
+
+
+def rank(point, points, directions):
+    """Return how many points dominate one."""
+    return sum(dominates(other, point, directions) for other in points)

@@ -1,0 +1,83 @@
+"""KerasTuner's tuner where an Optuna oracle keeps everything."""
+
+import math
+import pathlib
+import traceback
+
+import keras_tuner
+
+from tuning import results, training
+from tuning.gate import fresh_model
+from tuning.settings import check_compiled
+from tuning.tensorboard import has_tensorboard
+from tuning.trainer import Trainer
+
+
+class OptunaTuner(keras_tuner.Tuner):
+    """Builds, trains and loads the models of a search."""
+
+    def run_trial(self, trial, *args, **kwargs):
+        """Train a candidate, or go on with it; see `keras_tuner.Tuner.run_trial`."""
+        return Trainer(self, trial).run(*args, **kwargs)
+
+    def get_trial_dir(self, trial_id):
+        """Return the folder of a trial: that of the first, where it was taken up again."""
+        return super().get_trial_dir(self.oracle.root(trial_id))
+
+    def _get_checkpoint_fname(self, trial_id):
+        folders = sorted(pathlib.Path(self.get_trial_dir(trial_id)).glob("execution_*"))
+        best = training.best_file(folders, self.oracle.objective)
+        return best or super()._get_checkpoint_fname(trial_id)
+
+    def load_model(self, trial):
+        """Return the model of a completed trial, trained, optimizer included."""
+        model = self._try_build(trial.hyperparameters)
+        if not model.built:
+            return super().load_model(trial)
+        if model.optimizer is not None:
+            model.optimizer.build(model.trainable_variables)
+        model.load_weights(self._get_checkpoint_fname(trial.trial_id))
+        return model
+
+    def save(self):
+        """Do nothing: the oracle's store is always up to date."""
+
+    def reload(self):
+        """Read what other workers have finished."""
+        if self.oracle.ledger is not None:
+            self.oracle.reload()
+
+    def _populate_initial_space(self):
+        """Build nothing: the space shows itself while it is searched."""
+
+    def _configure_tensorboard_dir(self, callbacks, trial, execution=0):
+        """KerasTuner imports tensorboard here, which TensorFlow no longer installs."""
+        if has_tensorboard(callbacks):
+            super()._configure_tensorboard_dir(callbacks, trial, execution)
+
+    def _try_build(self, hp):
+        model = self.gate.take(hp)
+        model = fresh_model(self, hp) if model is None else model
+        check_compiled(self.hypermodel, model)
+        return model
+
+    def _try_run_and_update_trial(self, trial, *args, **kwargs):
+        try:
+            self._run_and_update_trial(trial, *args, **kwargs)
+            trial.status = "COMPLETED"
+        except keras_tuner.errors.FatalError:
+            raise
+        except Exception:
+            trial.status, trial.message = "FAILED", traceback.format_exc()
+        paused = self.oracle.running[trial.trial_id].paused
+        if trial.status == "FAILED" or not paused:  # it will not go on
+            training.forget(self.get_trial_dir(trial.trial_id))
+
+    def _run_and_update_trial(self, trial, *args, **kwargs):
+        found = self.run_trial(trial, *args, **kwargs)
+        metrics, epoch = results.metrics_of(found, self.oracle.objective)
+        facts = self.oracle.running[trial.trial_id].facts
+        metrics |= {name: fact for name, fact in facts.items() if fact is not None}
+        finite = {name: metric for name, metric in metrics.items() if math.isfinite(metric)}
+        self.oracle.update_trial(trial.trial_id, finite, step=epoch)
+        results.check_objectives(metrics, self.oracle.objectives)
