@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from test_tuning_search import Formula, WithBuild, dense_model, search, values
 
 import tuning
-from tuning import store
+from tuning import store, workers
 from tuning.ledger import outcome
 
 ROOT = Path(__file__).parents[1]
@@ -106,7 +106,7 @@ def die(tuner):
     """Leave the running trial as a process does that is killed in it."""
     (running,) = tuner.oracle.running.values()
     running.beat.stop()
-    running.optuna.set_user_attr("worker", {**store.worker(), "start": -1})
+    running.optuna.set_user_attr("worker", {**workers.worker(), "start": -1})
 
 
 def open_again(folder, model=None, **kwargs):
@@ -229,7 +229,7 @@ def test_a_worker_elsewhere_is_dead_when_its_beats_stop(tmp_path, monkeypatch):
     other = open_again(tmp_path)
     other.oracle.ledger.recover()
     assert [row["state"] for row in other.trials_table()] == ["running"]
-    monkeypatch.setattr(store, "STALE_AFTER", -1.0)
+    monkeypatch.setattr(workers, "STALE_AFTER", -1.0)
     other.oracle.ledger.recover()
     assert [row["state"] for row in other.trials_table()] == ["waiting"]
     running.beat.stop()
@@ -237,8 +237,8 @@ def test_a_worker_elsewhere_is_dead_when_its_beats_stop(tmp_path, monkeypatch):
 
 def test_beats_are_written_while_a_trial_runs(tmp_path, monkeypatch):
     study = store.open_study(str(tmp_path / "search.db"), ["max"])
-    monkeypatch.setattr(store, "STALE_AFTER", 0.04)
-    beat = store.Heartbeat(study.ask())
+    monkeypatch.setattr(workers, "STALE_AFTER", 0.04)
+    beat = workers.Heartbeat(study.ask())
     first = study.trials[0].user_attrs["beat"]
     for _ in range(200):
         if study.trials[0].user_attrs["beat"] > first:

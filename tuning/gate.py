@@ -74,7 +74,7 @@ class Gate:
         seed = None if tuner.seed is None else tuner.oracle.running[trial.trial_id].seed
         self.built = None
         try:
-            self.built = hp, fresh_model(tuner, hp, seed), None
+            self.built = hp, fresh_model(tuner._build_hypermodel, hp, seed), None
         except keras_tuner.errors.FatalError:
             raise
         except Exception as error:  # whatever a space raises is this trial's failure
@@ -129,11 +129,11 @@ def exceeded(row, limits):
     return {name: cost / limits[name] for name, cost in costs.items() if cost > limits[name]}
 
 
-def fresh_model(tuner, hp, seed=None):
+def fresh_model(build, hp, seed=None):
     """Return the model of these hyperparameters, free of what earlier models left behind.
 
     Args:
-        tuner: The tuner.
+        build: Function from hyperparameters to a model.
         hp: Hyperparameters.
         seed: Seed of the weights and of the training to follow, or `None`.
     """
@@ -144,7 +144,7 @@ def fresh_model(tuner, hp, seed=None):
         keras.config.disable_interactive_logging()
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    model = tuner._build_hypermodel(hp)
+    model = build(hp)
     if not isinstance(model, keras.Model):
         raise keras_tuner.errors.FatalTypeError(
             "The model-building function must return a compiled keras.Model. "

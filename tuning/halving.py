@@ -3,7 +3,10 @@
 import dataclasses
 import math
 
+from tuning import results
 from tuning.objectives import dominates
+
+RUNG = "rung {}"  # attribute of a trial: its objectives after that many epochs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,3 +64,34 @@ class Halving:
 def rank(point, points, directions):
     """Return how many points dominate one."""
     return sum(dominates(other, point, directions) for other in points)
+
+
+class Judge:
+    """Says of the trials of a search whether they go on.
+
+    Args:
+        halving: A `Halving`.
+        ledger: The ledger of the search.
+    """
+
+    def __init__(self, halving, ledger):
+        self.halving, self.ledger = halving, ledger
+
+    def passes(self, rung, point):
+        """Return whether a trial with these objectives after `rung` epochs goes on."""
+        points = list(self.ledger.points(rung).values())
+        directions = [o.direction for o in self.ledger.objectives]
+        return self.halving.passes(point, points, directions)
+
+    def of(self, running):
+        """Return the function that says after an epoch whether a trial goes on; see `Training`."""
+
+        def goes_on(done, epochs, rows):
+            if done not in self.halving.rungs(epochs):
+                return True
+            point = results.point(rows, running.facts, self.ledger.objectives)
+            running.optuna.set_user_attr(RUNG.format(done), point)
+            running.paused = not self.passes(done, point)
+            return not running.paused
+
+        return goes_on

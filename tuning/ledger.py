@@ -1,16 +1,18 @@
 """What became of every candidate: written once when it ends, and read back from the store."""
 
+import copy
 import time
 
+from keras_tuner.engine.trial import Trial
 from optuna.trial import TrialState
 
+from tuning.halving import RUNG
 from tuning.objectives import FACTS
-from tuning.store import is_alive
+from tuning.workers import Watch
 
 CRASHES = 2  # times that a trial whose process died is taken up again
 TRIED = ("completed", "paused", "failed", "refused", "running")
 SPENT = ("completed", "paused", "failed", "running")
-RUNG = "rung {}"  # attribute of a trial: its objectives after that many epochs
 
 ENDS = {
     "completed": TrialState.COMPLETE,
@@ -57,6 +59,7 @@ class Ledger:
 
     def __init__(self, study, objectives):
         self.study, self.objectives = study, objectives
+        self.watch = Watch()
 
     def all(self):
         """Return the Optuna trials of all workers, by number."""
@@ -133,13 +136,24 @@ class Ledger:
         Args:
             own: Numbers of the trials that this process runs.
         """
-        for trial in self.all():
-            running = trial.state == TrialState.RUNNING and trial.number not in own
-            if running and not is_alive(trial):
+        for trial in self.running(own):
+            if self.watch.is_dead(trial):
                 self._end_dead(trial)
         for trial in self.current():
             if outcome(trial) == "interrupted":
                 self.take_up_again(trial.number, crashes(trial))
+
+    def is_over(self, number):
+        """Return whether another worker ended a trial."""
+        return self.all()[number].state.is_finished()
+
+    def running(self, own=()):
+        """Return the trials that others run."""
+        return [t for t in self.all() if t.state == TrialState.RUNNING and t.number not in own]
+
+    def open(self, own=()):
+        """Return the trials of others of which it is not known yet whether their workers live."""
+        return [t for t in self.running(own) if self.watch.is_open(t)]
 
     def take_up_again(self, number, crashes=0):
         """Queue a trial with the same values; from now on it counts in place of the first."""
@@ -158,6 +172,22 @@ class Ledger:
                 self.study.tell(trial.number, state=TrialState.FAIL)
         except (ValueError, RuntimeError):  # another worker was faster
             return
+
+    def finished(self, known):
+        """Return KerasTuner trials that have ended and what became of them.
+
+        Args:
+            known: Set of the numbers that were returned before, to which these are added.
+        """
+        found = []
+        for frozen in self.current():
+            became, record = outcome(frozen), frozen.user_attrs.get("record")
+            if frozen.number in known or became not in ("completed", "failed", "refused"):
+                continue
+            known.add(frozen.number)
+            if record is not None:  # reading a state changes it
+                found.append((Trial.from_state(copy.deepcopy(record["trial"])), became))
+        return found
 
     def rows(self):
         """Return a dict of plain values for each candidate, repeated proposals left out."""

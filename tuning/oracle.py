@@ -1,18 +1,20 @@
 """KerasTuner's oracle with Optuna as its engine and its only store."""
 
-import copy
 import random
+import time
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 from optuna.trial import TrialState
 
-from tuning import samplers, store, suggest
+from tuning import samplers, store, suggest, workers
 from tuning.answers import rank
-from tuning.ledger import RUNG, Ledger, make_record, outcome, root_of
+from tuning.halving import Judge
+from tuning.ledger import Ledger, make_record, root_of
 from tuning.objectives import FACTS, make_objectives
 from tuning.repeats import is_repeat
 from tuning.running import Running, last_line
+from tuning.settings import keep
 
 
 class OptunaOracle(keras_tuner.Oracle):
@@ -39,7 +41,7 @@ class OptunaOracle(keras_tuner.Oracle):
             max_trials=max_trials,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
-        self.sampler, self.halving = sampler, halving
+        self.sampler, self.halving, self.judge = sampler, halving, None
         self.pruned = samplers.learns_from_pruned(samplers.make_sampler(sampler, 0, max_trials))
         # KerasTuner takes the seed 0 for none.
         self.seed = random.SystemRandom().randrange(2**31) if seed is None else seed
@@ -52,19 +54,19 @@ class OptunaOracle(keras_tuner.Oracle):
         """The Optuna study that holds everything."""
         return self.ledger.study
 
-    def open(self, path, settings):
-        """Open or create the store, and refuse one that was begun under other settings."""
-        study = store.open_study(path, [o.direction for o in self.objectives])
-        before = study.user_attrs.get("settings")
-        if before is None:
-            study.set_user_attr("settings", settings)
-        elif before != settings:
-            raise ValueError(
-                "A search goes on under the settings it was begun with. "
-                f"Received: {settings}, where the store has {before}. Choose another "
-                "`project_name`, or begin anew with overwrite=True."
-            )
+    def open(self, storage, settings, name="search", overwrite=False):
+        """Open or create the store, and refuse one that was begun under other settings.
+
+        Args:
+            storage: What `store.location` returned.
+            settings: What may not change while a search goes on.
+            name: Name of the search in the store.
+            overwrite: Whether to forget what the store has of it.
+        """
+        study = store.open_study(storage, [o.direction for o in self.objectives], name, overwrite)
+        keep(study, settings)
         self.ledger = Ledger(study, self.objectives)
+        self.judge = Judge(self.halving, self.ledger) if self.halving else None
         self.reload()
 
     def propose(self, untried=False):
@@ -73,10 +75,7 @@ class OptunaOracle(keras_tuner.Oracle):
         Args:
             untried: Draw at random among what was not tried, instead of asking the sampler.
         """
-        self.ledger.recover(own=[r.optuna.number for r in self.running.values()])
-        if not self.ledger.waiting() and self.halving:
-            self.ledger.promote(self.passes)
-        if self.ledger.spent() >= self.max_trials:
+        if not self._something_to_do():
             return stopped()
         trials, waiting = self.ledger.all(), self.ledger.waiting()
         index = sum("retry_of" not in t.user_attrs for t in trials)
@@ -90,23 +89,24 @@ class OptunaOracle(keras_tuner.Oracle):
         )
         asked = self.study.ask()
         asked.set_user_attr("index", index)
-        asked.set_user_attr("worker", store.worker())
+        asked.set_user_attr("worker", workers.worker())
         hp = suggest.LiveHyperParameters(lambda hp: suggest.suggest(asked, self._checked(hp)))
         trial = Trial(hp, f"{asked.number:05d}", "RUNNING")
-        self.running[trial.trial_id] = Running(asked, store.Heartbeat(asked), seed)
+        self.running[trial.trial_id] = Running(asked, workers.Heartbeat(asked), seed)
         return trial
 
-    def passes(self, rung, point):
-        """Return whether a trial with these objectives after `rung` epochs goes on."""
-        points = list(self.ledger.points(rung).values())
-        return self.halving.passes(point, points, [o.direction for o in self.objectives])
-
-    def goes_on(self, trial, epochs, point):
-        """Note a trial's objectives after so many epochs; return whether it goes on."""
-        running = self.running[trial.trial_id]
-        running.optuna.set_user_attr(RUNG.format(epochs), point)
-        running.paused = not self.passes(epochs, point)
-        return not running.paused
+    def _something_to_do(self):
+        """Return whether a trial is left, as soon as it is known who lives of other workers."""
+        own = [running.optuna.number for running in self.running.values()]
+        while True:
+            self.ledger.recover(own)
+            if self.judge and not self.ledger.waiting():
+                self.ledger.promote(self.judge.passes)
+            if self.ledger.spent() < self.max_trials:
+                return True
+            if not self.ledger.open(own):
+                return False
+            time.sleep(min(1.0, workers.STALE_AFTER / 10))
 
     def root(self, trial_id):
         """Return the id under which a trial began that was taken up again."""
@@ -181,6 +181,10 @@ class OptunaOracle(keras_tuner.Oracle):
         running = self.running[trial.trial_id]
         running.beat.stop()
         trial.hyperparameters = suggest.plain(trial.hyperparameters)
+        if self.ledger.is_over(running.optuna.number):  # it took this worker for dead
+            del self.running[trial.trial_id]
+            self.trials.pop(trial.trial_id, None)
+            return
         for name, excess in running.limits.items():
             running.optuna.set_constraint(name, excess)
         record = make_record(trial, became, reason, running, self.objectives)
@@ -211,15 +215,7 @@ class OptunaOracle(keras_tuner.Oracle):
 
     def reload(self):
         """Read what this and other workers have finished."""
-        for frozen in self.ledger.current():
-            became = outcome(frozen)
-            if frozen.number in self.read or became not in ("completed", "failed", "refused"):
-                continue
-            self.read.add(frozen.number)
-            if "record" not in frozen.user_attrs:
-                continue
-            # Reading a state changes it.
-            trial = Trial.from_state(copy.deepcopy(frozen.user_attrs["record"]["trial"]))
+        for trial, became in self.ledger.finished(self.read):
             self.update_space(trial.hyperparameters)
             if became != "refused" and trial.trial_id not in self.trials:
                 self.trials[trial.trial_id] = trial

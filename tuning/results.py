@@ -6,6 +6,8 @@ import keras
 import keras_tuner
 import numpy as np
 
+from tuning.objectives import FACTS
+
 
 def metrics_of(results, objective):
     """Return the metrics of the best epoch, and that epoch.
@@ -53,6 +55,14 @@ def columns(rows):
     """Return the history of a training from the logs of its epochs."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row[name] for row in rows if name in row] for name in names}
+
+
+def point(rows, facts, objectives):
+    """Return the values of the objectives after the best epoch of a training so far."""
+    metrics, _ = _best_epoch(columns(rows), next(o for o in objectives if o.name not in FACTS))
+    metrics |= {name: fact for name, fact in facts.items() if fact is not None}
+    check_objectives(metrics, objectives)
+    return [float(metrics[o.name]) for o in objectives]
 
 
 def check_objectives(metrics, objectives):

@@ -6,7 +6,7 @@ import time
 
 import optuna
 
-from tuning.store import Heartbeat
+from tuning.workers import Heartbeat
 
 
 @dataclasses.dataclass

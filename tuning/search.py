@@ -1,14 +1,17 @@
 """The search: a KerasTuner tuner whose answer is a Pareto front within a budget."""
 
+import contextlib
 import os
 
 from tuning import answers
 from tuning.budget import Budget
 from tuning.costs import Costs
 from tuning.gate import Gate
+from tuning.isolated import Isolation
 from tuning.oracle import OptunaOracle
 from tuning.progress import Progress, quiet
 from tuning.settings import check_search, check_settings
+from tuning.store import location
 from tuning.tuner import OptunaTuner
 
 
@@ -21,10 +24,10 @@ class ParetoSearch(OptunaTuner):
     `if` and `for`. Candidates over the budget are refused before they are trained: they count as
     no trial, and the sampler learns from them. No configuration is trained twice.
 
-    Everything is in one SQLite file, `search.db` in the project's folder, which Optuna opens
-    too. The same script goes on where an earlier run ended or was killed; a trial that was cut
-    off is trained again with the same values. A seed reproduces the proposals, interrupted or
-    not, and seeds each training.
+    Everything is in one store, which Optuna opens too. The same script goes on where an earlier
+    run ended or was killed; a trial that was cut off goes on with the same values, where its
+    model was trained by one `fit` from its newest epoch that was kept. A seed reproduces the
+    proposals, interrupted or not, and seeds each training.
 
     Args:
         hypermodel: Function from hyperparameters to a compiled model, or a
@@ -45,6 +48,15 @@ class ParetoSearch(OptunaTuner):
         answer: Function from a model to the one that the device runs, which is measured; by
             default `heads.deploy`, of a model without heads the model itself.
         halving: A `Halving`, which pauses trials that are not among the best; or `None`.
+        storage: Where everything is kept, so that any number of processes on any number of
+            machines search together: start the same script again. `None` is `search.db` in the
+            project's folder, for workers on this machine; a path ending in `.journal`, for those
+            that share a disk; the URL of a PostgreSQL or MySQL database, for all others. Let
+            `directory` be shared, too: trainings that are taken up by another worker go on from
+            there, and else begin anew.
+        isolate: Whether every trial is trained in a process of its own (Linux, macOS): then its
+            memory is free when it ends, and what crashes it costs one trial. It takes the seconds
+            that importing Keras takes, and what the search is given must be picklable.
         **kwargs: Further arguments of `keras_tuner.Tuner`, such as `executions_per_trial`.
 
     Raises:
@@ -80,6 +92,8 @@ class ParetoSearch(OptunaTuner):
         overwrite=False,
         answer=None,
         halving=None,
+        storage=None,
+        isolate=False,
         **kwargs,
     ):
         check_settings(
@@ -109,8 +123,10 @@ class ParetoSearch(OptunaTuner):
         self.costs = Costs(oracle, self.budget, self.budget.device(answer))
         if self.costs.measures:
             settings |= {"precision": self.budget.precision, "threads": self.budget.threads}
-        oracle.open(os.path.join(self.project_dir, "search.db"), settings)
+        name = "search" if storage is None else project_name or "search"
+        oracle.open(location(storage, self.project_dir), settings, name, overwrite)
         self.gate = Gate(self, max_consecutive_refused)
+        self.isolation = Isolation(self.hypermodel) if isolate else None
         self.progress = Progress(oracle, self.project_dir)
 
     def search(self, *args, verbose=1, **kwargs):
@@ -130,9 +146,11 @@ class ParetoSearch(OptunaTuner):
         self.progress = Progress(self.oracle, self.project_dir, verbose)
         self.progress.begin()
         self.gate.reset()
+        kwargs["verbose"] = 2 if verbose > 1 else 0
+        apart = self.isolation.given(args, kwargs) if self.isolation else contextlib.nullcontext()
         try:
-            with quiet():
-                super().search(*args, verbose=2 if verbose > 1 else 0, **kwargs)
+            with quiet(), apart:
+                super().search(*args, **kwargs)
         except BaseException as error:
             self.oracle.give_back()
             if isinstance(error, KeyboardInterrupt):

@@ -76,3 +76,18 @@ def check_compiled(hypermodel, model):
             "The model-building function must return a compiled keras.Model. "
             f"Received: {model.name!r}, not compiled. Call model.compile(...) in it."
         )
+
+
+def keep(study, settings):
+    """Keep the settings of a search in its Optuna study; raise where it was begun under others."""
+    before = study.user_attrs.get("settings")
+    if before is None:
+        study.set_user_attr("settings", settings)
+    elif before != settings:
+        names = [n for n in {**before, **settings} if before.get(n) != settings.get(n)]
+        now, then = ({name: x.get(name) for name in names} for x in (settings, before))
+        raise ValueError(
+            "A search goes on under the settings it was begun with. "
+            f"Received: {now}, where the store has {then}. Choose another "
+            "`project_name`, or begin anew with overwrite=True."
+        )

@@ -1,48 +1,141 @@
-"""The one store of a search: an SQLite file of Optuna in the project's folder."""
+"""The one store of a search: a file or a database of Optuna's that all its workers share."""
 
+import contextlib
 import os
-import socket
 import sqlite3
-import threading
 import time
+from pathlib import Path
 
 import optuna
 import sqlalchemy
 
-STALE_AFTER = 120.0  # seconds without a beat after which a worker elsewhere counts as dead
 TRIES = 20
+SERVERS = ("postgresql", "mysql", "mariadb")
+JOURNAL = ".journal"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
+RACES = (  # several workers that start together create the same tables
+    optuna.exceptions.DuplicatedStudyError,
+    sqlalchemy.exc.IntegrityError,
+    sqlalchemy.exc.ProgrammingError,
+)
 
-def open_study(path, directions):
-    """Open the study in the SQLite file at `path`; create it if there is none.
+
+def open_study(storage, directions, name="search", overwrite=False):
+    """Open the study of a search in its store; create what there is not.
 
     Args:
-        path: Absolute path of the file.
+        storage: Path of an SQLite file; of a journal, ending in `.journal`, for workers on
+            machines that share a disk; or the URL of a database, such as
+            `postgresql://user:password@host/database`.
         directions: `"min"` or `"max"` of each objective.
+        name: Name of the study; several searches may share a database.
+        overwrite: Whether to remove what there is of that name first.
+
+    Raises:
+        ValueError: If the store cannot be opened, is no such, or its directions are others.
     """
-    engine = {"creator": lambda: _connect(path), "poolclass": sqlalchemy.pool.QueuePool}
     for attempt in range(TRIES):
         try:
-            return optuna.create_study(
-                study_name="search",
-                storage=optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine),
+            opened = _storage(storage)
+            if overwrite:
+                with contextlib.suppress(KeyError):
+                    optuna.delete_study(study_name=name, storage=opened)
+            study = optuna.create_study(
+                study_name=name,
+                storage=opened,
                 directions=[f"{direction}imize" for direction in directions],
                 load_if_exists=True,
             )
-        except (
-            optuna.exceptions.DuplicatedStudyError,
-            optuna.exceptions.StorageInternalError,
-            sqlalchemy.exc.IntegrityError,
-            sqlalchemy.exc.OperationalError,
-            sqlite3.OperationalError,
-        ):
-            # Several workers that start together create the same tables.
+            break
+        except RACES:
             if attempt == TRIES - 1:
                 raise
-            time.sleep(0.05 * (attempt + 1))
-    return None
+        except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.OperationalError) as error:
+            if "already exists" not in _cause(error) or attempt == TRIES - 1:
+                raise _unusable(storage, error) from error
+        except (sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError, ValueError) as error:
+            raise _unusable(storage, error) from error
+        except ImportError as error:
+            raise ImportError(
+                f"A database of this kind needs a package. Received: {shown(storage)}, and no "
+                f"{error.name}. Install it, such as psycopg2-binary or pymysql."
+            ) from error
+        time.sleep(0.05 * (attempt + 1))
+    wanted = [f"{direction}imize".upper() for direction in directions]
+    if [direction.name for direction in study.directions] != wanted:
+        raise ValueError(
+            "A store keeps the objectives it was begun with. Received: directions "
+            f"{directions}, where {shown(storage)} has {len(study.directions)} of others. Choose "
+            "another `project_name`, or begin anew with overwrite=True."
+        )
+    return study
+
+
+def location(storage, folder):
+    """Return where a search keeps everything; a relative path stands in the search's folder.
+
+    Args:
+        storage: `None`, a path or a URL.
+        folder: Folder of the search.
+    """
+    if storage is None:
+        return os.path.join(folder, "search.db")
+    if not isinstance(storage, (str, os.PathLike)) or not str(storage):
+        raise ValueError(
+            "`storage` must be None, the path of a file, or the URL of a database. "
+            f"Received: storage={storage!r}."
+        )
+    storage = str(storage)
+    if "://" in storage:
+        kind = storage.partition("://")[0].partition("+")[0]
+        if kind in SERVERS:
+            return storage
+        raise ValueError(
+            f"A database is one of {', '.join(SERVERS)}. Received: {shown(storage)}. SQLite is "
+            "given by the path of its file."
+        )
+    # Optuna's journal waits for ever behind a dead worker where its path is relative.
+    return os.path.abspath(os.path.join(folder, os.path.expanduser(storage)))
+
+
+def shown(storage):
+    """Return a path or URL without a password.
+
+    >>> shown("postgresql://me:secret@db/x")
+    'postgresql://me:***@db/x'
+    """
+    if "://" not in storage:
+        return storage
+    return sqlalchemy.engine.make_url(storage).render_as_string(hide_password=True)
+
+
+def _storage(storage):
+    if "://" in storage:
+        return optuna.storages.RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
+    Path(storage).parent.mkdir(parents=True, exist_ok=True)
+    if storage.endswith(JOURNAL):
+        journal = optuna.storages.journal
+        lock = journal.JournalFileOpenLock(storage)
+        _mend(storage, lock)
+        return optuna.storages.JournalStorage(journal.JournalFileBackend(storage, lock_obj=lock))
+    engine = {"creator": lambda: _connect(storage), "poolclass": sqlalchemy.pool.QueuePool}
+    return optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine)
+
+
+def _mend(path, lock):
+    """Cut off the line that a worker had half written when it died: no other could be read."""
+    if not os.path.exists(path):
+        return
+    lock.acquire()
+    try:
+        with open(path, "rb+") as file:
+            content = file.read()
+            if content and not content.endswith(b"\n"):
+                file.truncate(content.rfind(b"\n") + 1)
+    finally:
+        lock.release()
 
 
 def _connect(path):
@@ -55,46 +148,15 @@ def _connect(path):
     return connection
 
 
-def worker():
-    """Return who this process is: host, process id and, where known, its start."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "start": _start(os.getpid())}
+def _cause(error):
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
 
 
-def is_alive(trial):
-    """Return whether the worker of a running Optuna trial still lives."""
-    owner = trial.user_attrs.get("worker")
-    if owner and owner["host"] == socket.gethostname() and owner["start"] is not None:
-        return _start(owner["pid"]) == owner["start"]
-    beat = trial.user_attrs.get("beat", trial.datetime_start.timestamp())
-    return time.time() - beat < STALE_AFTER
-
-
-def _start(pid):
-    """Return when a process of this machine started, in ticks; `None` if it cannot be told."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return int(file.read().rpartition(")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return None
-
-
-class Heartbeat:
-    """Marks a running trial as alive, from a thread of its own, until `stop()`."""
-
-    def __init__(self, trial):
-        self.trial, self.stopped = trial, threading.Event()
-        trial.set_user_attr("beat", time.time())
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self):
-        while not self.stopped.wait(STALE_AFTER / 4):
-            try:
-                self.trial.set_user_attr("beat", time.time())
-            except Exception:  # a locked or vanished store must not end the training
-                continue
-
-    def stop(self):
-        """End the thread, so that nothing is written behind the trial's end."""
-        self.stopped.set()
-        self.thread.join()
+def _unusable(storage, error):
+    return ValueError(
+        f"The store of a search must be one that opens. Received: {shown(storage)}, "
+        f"{' '.join(_cause(error).split())[:300]}. Is it reachable, free, and made by a search? "
+        "Where the file is broken, put back a copy, or begin anew with overwrite=True."
+    )

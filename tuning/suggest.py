@@ -25,6 +25,12 @@ class LiveHyperParameters(keras_tuner.HyperParameters):
         return super()._register(hyperparameter)
 
 
+def drawn_before(hp, config):
+    """Give hyperparameters what others have drawn, from their configuration."""
+    known = keras_tuner.HyperParameters.from_config(config)
+    hp._hps, hp._space, hp.values = known._hps, known._space, known.values
+
+
 def plain(hp):
     """Return the hyperparameters with their values, free of any search."""
     return keras_tuner.HyperParameters.from_config(hp.get_config())

@@ -1,55 +1,46 @@
-"""The trainings of one trial, as KerasTuner runs them."""
-
-import pathlib
+"""The trainings of one trial, in this process or in one of its own."""
 
 import keras
 
 from tuning import results
-from tuning.training import Training, best_epoch
+from tuning.training import Training
 
 
 class Trainer:
-    """Trains a candidate of a search as often as it is to be, and goes on where it stands.
+    """Trains a candidate as often as it is to be, and goes on where it stands.
 
     Args:
-        tuner: The `ParetoSearch`.
-        trial: The KerasTuner trial.
+        folder: Folder of the trial.
+        executions: Number of trainings.
+        objective: The `keras_tuner.Objective` that says which epoch is best.
+        goes_on: See `Training`.
+
+    Attributes:
+        epochs: The most epochs of a training.
     """
 
-    def __init__(self, tuner, trial):
-        self.tuner, self.trial = tuner, trial
-        self.running = tuner.oracle.running[trial.trial_id]
+    def __init__(self, folder, executions, objective, goes_on=None):
+        self.folder, self.executions, self.objective = folder, executions, objective
+        self.goes_on, self.epochs = goes_on, 0
 
-    def run(self, *args, callbacks=None, **kwargs):
-        """Return what the trainings gave, as `results.metrics_of` takes it."""
-        folder = pathlib.Path(self.tuner.get_trial_dir(self.trial.trial_id))
-        return [
-            self._execute(execution, folder / f"execution_{execution}", args, callbacks, kwargs)
-            for execution in range(self.tuner.executions_per_trial)
-        ]
+    def run(self, fit, callbacks):
+        """Return what the trainings gave, as `results.metrics_of` takes it.
 
-    def _execute(self, execution, folder, args, callbacks, kwargs):
-        tuner, trial = self.tuner, self.trial
-        goes_on = self._goes_on if tuner.oracle.halving else None
-        training = Training(folder, tuner.oracle.objective, goes_on)
-        own = tuner._deepcopy_callbacks(callbacks or [])
-        tuner._configure_tensorboard_dir(own, trial, execution)
-        own = training.around([*own, results.StopAtNaN(), Hooks(tuner, trial)])
-        found = tuner._build_and_fit_model(trial, *args, callbacks=own, **kwargs)
-        self.running.epochs = max(self.running.epochs, len(training.rows))
+        Args:
+            fit: Function from callbacks to the result of a training.
+            callbacks: Function from the number of a training to its other callbacks.
+        """
+        return [self._execute(i, fit, callbacks) for i in range(self.executions)]
+
+    def _execute(self, execution, fit, callbacks):
+        folder = self.folder / f"execution_{execution}"
+        training = Training(folder, self.objective, self.goes_on)
+        found = fit(training.around([*callbacks(execution), results.StopAtNaN()]))
+        self.epochs = max(self.epochs, len(training.rows))
         if isinstance(found, keras.callbacks.History) and training.rows:
             # What was trained before it was taken up again belongs to it.
             found.history = results.columns(training.rows)
         return found
-
-    def _goes_on(self, epochs, all_epochs, rows):
-        oracle = self.tuner.oracle
-        if epochs not in oracle.halving.rungs(all_epochs):
-            return True
-        best = {**rows[best_epoch(rows, oracle.objective) - 1], **self.running.facts}
-        results.check_objectives(best, oracle.objectives)
-        point = [float(best[o.name]) for o in oracle.objectives]
-        return oracle.goes_on(self.trial, epochs, point)
 
 
 class Hooks(keras.callbacks.Callback):

@@ -10,15 +10,37 @@ from tuning import results, training
 from tuning.gate import fresh_model
 from tuning.settings import check_compiled
 from tuning.tensorboard import has_tensorboard
-from tuning.trainer import Trainer
+from tuning.trainer import Hooks, Trainer
 
 
 class OptunaTuner(keras_tuner.Tuner):
     """Builds, trains and loads the models of a search."""
 
-    def run_trial(self, trial, *args, **kwargs):
+    isolation = None  # what hands trials to processes of their own
+
+    def run_trial(self, trial, *args, callbacks=None, **kwargs):
         """Train a candidate, or go on with it; see `keras_tuner.Tuner.run_trial`."""
-        return Trainer(self, trial).run(*args, **kwargs)
+        oracle, running = self.oracle, self.oracle.running[trial.trial_id]
+        goes_on = oracle.judge.of(running) if oracle.judge else None
+        folder = pathlib.Path(self.get_trial_dir(trial.trial_id))
+        if self.isolation:
+            self.gate.take(trial.hyperparameters)  # which is built anew there
+            settings = {"folder": str(folder), "executions": self.executions_per_trial}
+            found, running.epochs = self.isolation.train(trial, running, oracle, settings, goes_on)
+            return found
+
+        def own(execution):
+            copied = self._deepcopy_callbacks(callbacks or [])
+            self._configure_tensorboard_dir(copied, trial, execution)
+            return [*copied, Hooks(self, trial)]
+
+        def fit(callbacks):
+            return self._build_and_fit_model(trial, *args, callbacks=callbacks, **kwargs)
+
+        trainer = Trainer(folder, self.executions_per_trial, oracle.objective, goes_on)
+        found = trainer.run(fit, own)
+        running.epochs = trainer.epochs
+        return found
 
     def get_trial_dir(self, trial_id):
         """Return the folder of a trial: that of the first, where it was taken up again."""
@@ -57,7 +79,7 @@ class OptunaTuner(keras_tuner.Tuner):
 
     def _try_build(self, hp):
         model = self.gate.take(hp)
-        model = fresh_model(self, hp) if model is None else model
+        model = fresh_model(self._build_hypermodel, hp) if model is None else model
         check_compiled(self.hypermodel, model)
         return model
 
@@ -67,8 +89,9 @@ class OptunaTuner(keras_tuner.Tuner):
             trial.status = "COMPLETED"
         except keras_tuner.errors.FatalError:
             raise
-        except Exception:
-            trial.status, trial.message = "FAILED", traceback.format_exc()
+        except Exception as error:
+            trace = getattr(error, "trace", None)  # of a process of its own
+            trial.status, trial.message = "FAILED", trace or traceback.format_exc()
         paused = self.oracle.running[trial.trial_id].paused
         if trial.status == "FAILED" or not paused:  # it will not go on
             training.forget(self.get_trial_dir(trial.trial_id))
