@@ -497,3 +497,31 @@ def test_directions_follow_from_names():
     assert make_objectives([own])[0] == own
     with pytest.raises(ValueError, match="keras_tuner.Objective"):
         make_objectives("accuracy_loss")
+
+
+def test_finalists_are_trained_anew_and_tested_once(trained, capsys):
+    x, y = points()
+    front = trained.pareto_front()
+    found = trained.retrain(x, y, test=(x, y), trials=front[:1], seeds=2, epochs=2)
+    (finalist,) = found
+    assert finalist.number == int(front[0].trial_id) and finalist.test_reads == 1
+    assert finalist.facts["macs"] == front[0].metrics.get_last_value("macs")
+    scores = finalist.scores["accuracy"]
+    for path, score in zip(finalist.files, scores):
+        model = keras.saving.load_model(path)
+        assert np.mean(np.argmax(model.predict(x, verbose=0), 1) == y) == pytest.approx(score)
+    assert finalist.mean["accuracy"] == pytest.approx(np.mean(scores))
+    assert finalist.spread["accuracy"] == pytest.approx(np.std(scores, ddof=1))
+    first, second = (keras.saving.load_model(path).get_weights()[0] for path in finalist.files)
+    assert np.abs(first - second).max() > 1e-3
+    # The same call reads what is there; another trial reads the test again, and it is said.
+    again = trained.retrain(x, y, test=(x, y), trials=front[:1], seeds=2, epochs=2)
+    assert again[0].scores == finalist.scores and again[0].test_reads == 1
+    (other,) = trained.retrain(x, y, test=(x, y), trials=front[:1], seeds=3, epochs=2)
+    assert other.test_reads == 2 and other.scores["accuracy"][:2] == scores
+    assert "accuracy" in str(other)
+    (longer,) = trained.retrain(x, y, test=(x, y), trials=front[:1], seeds=2, epochs=3)
+    assert longer.test_reads == 3  # other settings are another training
+    for wrong in ({"seeds": 0}, {"seeds": 1.5}, {"trials": []}):
+        with pytest.raises(ValueError, match="Received"):
+            trained.retrain(x, y, test=(x, y), **wrong)

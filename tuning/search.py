@@ -3,14 +3,14 @@
 import contextlib
 import os
 
-from tuning import answers
+from tuning import answers, retraining
 from tuning.budget import Budget
 from tuning.costs import Costs
 from tuning.gate import Gate
 from tuning.isolated import Isolation
 from tuning.oracle import OptunaOracle
 from tuning.progress import Progress, quiet
-from tuning.settings import check_search, check_settings
+from tuning.settings import check_counts, check_search, check_settings
 from tuning.store import location
 from tuning.tuner import OptunaTuner
 
@@ -201,6 +201,36 @@ class ParetoSearch(OptunaTuner):
             ValueError: If a name is unknown, a limit no number, or no trial keeps the limits.
         """
         return answers.best_within(self.oracle.completed(), self.oracle.objectives, limits)
+
+    def retrain(self, *args, test, trials=None, seeds=3, **fit):
+        """Train finalists anew and test them; return a list of `Finalist`, in their order.
+
+        Give training and validation data together: nothing is chosen any more. The test data is
+        read once for each training, and how often a search has read it is told. The models are
+        kept in the project's folder, and the same call goes on.
+
+        Args:
+            *args: Arguments of `fit`, such as `x` and `y`.
+            test: `(x, y)` of the test, or what `evaluate` takes.
+            trials: Completed trials; by default `pareto_front()`.
+            seeds: Number of trainings of each.
+            **fit: Further arguments of `fit`, such as `epochs`.
+
+        Raises:
+            ValueError: If there is no such trial, or `seeds` is no whole number above zero.
+        """
+        check_counts(seeds=seeds)
+        trials = self.pareto_front() if trials is None else list(trials)
+        if not trials:
+            raise ValueError("A search must have a completed trial. Received: none.")
+        fit, found = {"verbose": 0, **fit}, []
+        test = retraining.Test(test, self.oracle.study)
+        for trial in trials:
+            found.append(retraining.retrain(self, trial, args, test, seeds, fit))
+            self.progress.say(str(found[-1]))
+        if test.reads > 1:
+            self.progress.say(f"the test was read {test.reads} times: choose nothing by it")
+        return found
 
     def trials_table(self):
         """Return every candidate as a dict of plain values, in the order of their proposal.

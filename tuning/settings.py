@@ -20,11 +20,7 @@ def check_settings(seed, budget, further, answer=None, halving=None, **counts):
         halving: Its `halving`.
         **counts: Arguments that must be whole numbers above zero.
     """
-    for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(
-                f"`{name}` must be a whole number above zero. Received: {name}={count!r}."
-            )
+    check_counts(**counts)
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
         raise ValueError(f"`seed` must be None or a whole number from 0. Received: seed={seed!r}.")
     if budget is not None and not isinstance(budget, Budget):
@@ -53,6 +49,15 @@ def check_settings(seed, budget, further, answer=None, halving=None, **counts):
             "ParetoSearch needs no chief. Received: the environment variable "
             "KERASTUNER_ORACLE_IP. Unset it."
         )
+
+
+def check_counts(**counts):
+    """Raise where one of these is no whole number above zero."""
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(
+                f"`{name}` must be a whole number above zero. Received: {name}={count!r}."
+            )
 
 
 def check_search(verbose, callbacks):

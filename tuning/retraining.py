@@ -1,0 +1,127 @@
+"""Finalists of a search: trained anew from several seeds, and tested once."""
+
+import dataclasses
+import json
+import statistics
+from pathlib import Path
+
+import keras
+
+from tuning import samplers
+from tuning.answers import value
+from tuning.gate import fresh_model
+from tuning.objectives import FACTS
+
+
+@dataclasses.dataclass
+class Finalist:
+    """A configuration that was trained anew.
+
+    Attributes:
+        number: Number of its trial.
+        values: Its hyperparameters.
+        facts: What its model costs.
+        scores: For each metric of the test, a value of every seed.
+        files: The `.keras` file of every seed.
+        test_reads: How often this search has read a test, this time included.
+    """
+
+    number: int
+    values: dict
+    facts: dict
+    scores: dict
+    files: list
+    test_reads: int
+
+    @property
+    def mean(self) -> dict:
+        """The mean of each metric over the seeds."""
+        return {name: statistics.mean(x) for name, x in self.scores.items()}
+
+    @property
+    def spread(self) -> dict:
+        """The standard deviation of each metric over the seeds, 0 of one seed."""
+        return {n: statistics.stdev(x) if len(x) > 1 else 0.0 for n, x in self.scores.items()}
+
+    def __str__(self):
+        seeds = len(self.files)
+        scores = (f"{name} {x:.4f} ± {self.spread[name]:.4f}" for name, x in self.mean.items())
+        return f"trial {self.number}, {seeds} seeds: {', '.join(scores)}"
+
+
+class Test:
+    """The test data of a search, which counts in its store how often it is read.
+
+    Args:
+        data: `(x, y)`, or what `evaluate` takes.
+        study: The Optuna study of the search.
+    """
+
+    def __init__(self, data, study):
+        self.data, self.study = data if isinstance(data, tuple) else (data,), study
+        self.reads, self.read = study.user_attrs.get("test_reads", 0), False
+
+    def evaluate(self, model):
+        """Return the metrics of a model."""
+        if not self.read:  # all finalists of one call together are one reading
+            self.read, self.reads = True, self.reads + 1
+            self.study.set_user_attr("test_reads", self.reads)
+        found = model.evaluate(*self.data, return_dict=True, verbose=0)
+        return {name: float(score) for name, score in found.items()}
+
+
+def retrain(tuner, trial, args, test, seeds, fit):
+    """Return the `Finalist` of a trial; what is trained already is read.
+
+    Args:
+        tuner: The `ParetoSearch`.
+        trial: A completed KerasTuner trial.
+        args: Positional arguments of `fit`.
+        test: The `Test`.
+        seeds: Number of trainings.
+        fit: Further arguments of `fit`.
+    """
+    folder = Path(tuner.project_dir, "final", f"trial_{trial.trial_id}")
+    folder.mkdir(parents=True, exist_ok=True)
+    scores, files = {}, []
+    for seed in range(seeds):
+        path = folder / f"seed_{seed}.keras"
+        found = _trained(tuner, trial, path, args, test, seed, fit)
+        files.append(str(path))
+        for name, score in found.items():
+            scores.setdefault(name, []).append(score)
+    facts = {name: x for name in FACTS if (x := value(trial, name)) is not None}
+    values = dict(trial.hyperparameters.values)
+    return Finalist(int(trial.trial_id), values, facts, scores, files, test.reads)
+
+
+def _trained(tuner, trial, path, args, test, seed, fit):
+    """Return the scores of one training from a seed of its own."""
+    facts, settings = path.with_suffix(".json"), described(args, fit)
+    if path.exists() and facts.exists():
+        kept = json.loads(facts.read_text())
+        if kept["settings"] == settings:
+            return kept["scores"]
+    own = samplers.derived_seed(tuner.oracle.seed, 2**31 + seed)
+    model = fresh_model(tuner._build_hypermodel, trial.hyperparameters, own)
+    options = {**fit, "callbacks": tuner._deepcopy_callbacks(fit.get("callbacks") or [])}
+    tuner.hypermodel.fit(trial.hyperparameters, model, *args, **options)
+    found = test.evaluate(model)
+    part = path.with_name(f"part_{path.name}")
+    keras.saving.save_model(model, part)
+    part.rename(path)
+    facts.write_text(json.dumps({"settings": settings, "scores": found}))
+    return found
+
+
+def described(args, fit):
+    """Return what `fit` is given as far as it can be told: numbers, and shapes of arrays."""
+
+    def told(value):
+        if isinstance(value, (bool, int, float, str, type(None))):
+            return value
+        if isinstance(value, (list, tuple)):
+            return [told(x) for x in value]
+        return [type(value).__name__, *getattr(value, "shape", ())]
+
+    return {"args": told(args), **{name: told(value) for name, value in fit.items()}}
