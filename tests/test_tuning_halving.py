@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import tuning
-from tuning import training
+from tuning import epochs
 
 X = np.linspace(-1, 1, 32, dtype="float32")[:, None]
 EPOCHS = 9
@@ -138,16 +138,16 @@ def test_averages_are_the_best_weights_and_what_trains_goes_on(tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9), loss="mse")
     swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
-    keep = training.Training(tmp_path, keras_tuner.Objective("loss", "min"))
+    keep = epochs.Training(tmp_path, keras_tuner.Objective("loss", "min"))
     seen = []
     look = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: seen.append(model.get_weights())
     )
     model.fit(X, 3 * X, epochs=3, callbacks=keep.around([look, swap]), verbose=0)
-    number = training.numbers(tmp_path, "state")[-1]
-    with np.load(training.file_of(tmp_path, "state", number)) as arrays:
+    number = epochs.numbers(tmp_path, "state")[-1]
+    with np.load(epochs.file_of(tmp_path, "state", number)) as arrays:
         np.testing.assert_array_equal(arrays[arrays.files[0]], seen[number - 1][0])
-    model.load_weights(training.file_of(tmp_path, "best", number))
+    model.load_weights(epochs.file_of(tmp_path, "best", number))
     assert abs(model.get_weights()[0] - seen[number - 1][0]) > 1e-3  # the average
 
 
@@ -241,9 +241,9 @@ def test_a_state_and_logs_that_do_not_fit_are_not_taken(tmp_path, cut):
     space = Space([3])
     folder = tmp_path / "p" / "trial_00000" / "execution_0"
     model = space.build(keras_tuner.HyperParameters())
-    keep = training.Training(folder, keras_tuner.Objective("val_score", "max"))
+    keep = epochs.Training(folder, keras_tuner.Objective("val_score", "max"))
     model.fit(X, X, epochs=2, callbacks=keep.around([Curves(3)]), verbose=0)
-    log = folder / training.LOG
+    log = folder / epochs.LOG
     lines = log.read_text().splitlines(keepends=True)
     if cut == 0:
         log.write_text(lines[0])
@@ -251,12 +251,12 @@ def test_a_state_and_logs_that_do_not_fit_are_not_taken(tmp_path, cut):
         log.write_text(lines[0] + lines[1][:5])
     if cut == 2:
         (folder / "part_state_00003.npz").write_bytes(b"half")
-    again = training.Training(folder, keras_tuner.Objective("val_score", "max"))
+    again = epochs.Training(folder, keras_tuner.Objective("val_score", "max"))
     other = space.build(keras_tuner.HyperParameters())
     other.fit(X, X, epochs=3, callbacks=again.around([Curves(3)]), verbose=0)
-    assert len(again.rows) == 3 and len(training.rows_of(folder)) == 3
+    assert len(again.rows) == 3 and len(epochs.rows_of(folder)) == 3
     assert [row["val_score"] for row in again.rows] == [curve(3, e) for e in (1, 2, 3)]
     assert json.loads(log.read_text().splitlines()[-1]) == again.rows[-1]
     steps = int(other.optimizer.iterations)
     assert steps == 3  # of one batch each, those before included
-    assert list(itertools.chain(training.numbers(folder, "best"))) == [3]
+    assert list(itertools.chain(epochs.numbers(folder, "best"))) == [3]

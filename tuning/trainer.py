@@ -3,7 +3,7 @@
 import keras
 
 from tuning import results
-from tuning.training import Training
+from tuning.epochs import Training
 
 
 class Trainer:

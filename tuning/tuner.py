@@ -6,7 +6,7 @@ import traceback
 
 import keras_tuner
 
-from tuning import results, training
+from tuning import epochs, results
 from tuning.gate import fresh_model
 from tuning.settings import check_compiled
 from tuning.tensorboard import has_tensorboard
@@ -48,7 +48,7 @@ class OptunaTuner(keras_tuner.Tuner):
 
     def _get_checkpoint_fname(self, trial_id):
         folders = sorted(pathlib.Path(self.get_trial_dir(trial_id)).glob("execution_*"))
-        best = training.best_file(folders, self.oracle.objective)
+        best = epochs.best_file(folders, self.oracle.objective)
         return best or super()._get_checkpoint_fname(trial_id)
 
     def load_model(self, trial):
@@ -94,7 +94,7 @@ class OptunaTuner(keras_tuner.Tuner):
             trial.status, trial.message = "FAILED", trace or traceback.format_exc()
         paused = self.oracle.running[trial.trial_id].paused
         if trial.status == "FAILED" or not paused:  # it will not go on
-            training.forget(self.get_trial_dir(trial.trial_id))
+            epochs.forget(self.get_trial_dir(trial.trial_id))
 
     def _run_and_update_trial(self, trial, *args, **kwargs):
         found = self.run_trial(trial, *args, **kwargs)
