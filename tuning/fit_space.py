@@ -1,7 +1,8 @@
 """What `fit` itself can choose: the batch size, and augmentation."""
 
+import warnings
+
 import keras_tuner
-import numpy as np
 
 from tuning.augment import STRENGTHS, augmentation
 from tuning.tables import choose, replaced, size
@@ -76,11 +77,15 @@ class FitSpace(keras_tuner.HyperModel):
         batch, strength = hp.get("batch_size"), hp.get("augmentation")
         if y is not None and strength == "none":
             return model.fit(x, y, batch_size=batch, **kwargs)
-        dataset = _shuffled(x, y, batch) if y is not None else _again(x, batch)
+        shuffle = kwargs.pop("shuffle", True)
+        dataset = _again(x, batch) if y is None else _batches(x, y, batch, shuffle)
         if strength != "none":
             _check(dataset)
             dataset = dataset.map(augmentation(strength, **self.augment))
-        return model.fit(dataset, **kwargs)
+        with warnings.catch_warnings():
+            if kwargs.get("steps_per_epoch") is None:  # no one knows the number of new batches
+                warnings.filterwarnings("ignore", "Your input ran out of data")
+            return model.fit(dataset, shuffle=False, **kwargs)  # it is shuffled already
 
 
 def _offered(row):
@@ -89,12 +94,12 @@ def _offered(row):
     return row if isinstance(row, list) else [row]
 
 
-def _shuffled(x, y, batch):
+def _batches(x, y, batch, shuffle):
     """Return arrays as a dataset of batches."""
     import tensorflow as tf
 
     dataset = tf.data.Dataset.from_tensor_slices((x, y))
-    return dataset.shuffle(len(np.asarray(y))).batch(batch)
+    return (dataset.shuffle(len(y)) if shuffle else dataset).batch(batch)
 
 
 def _again(dataset, batch):

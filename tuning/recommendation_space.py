@@ -68,7 +68,7 @@ def recommendation_space(columns, *, choices=None, steps=None, **head):
     ((None, 1), 288)
     """
     _, _, categories = table_inputs(columns)  # wrong ones are told now
-    features = columns if isinstance(columns, int) else len(columns["points"]) + len(categories)
+    features = backbones.column_tokens(columns, 1).output["tokens"].shape[1]
     check_head(heads.RankingHead, head, lists=True)
     own = {**RANKING, **({} if categories else {"unknown": 0.0})}
     own = without(own, head)

@@ -28,7 +28,7 @@ def choose(hp, space, prefix=""):
     >>> choose(keras_tuner.HyperParameters(), space, "stem_")
     {'norm': 'batch', 'depth': 1, 'rate': 0.0001}
     >>> space = {"block": {"conv": {"kernel": [3, 5]}, "dense": {"growth": [12, 24]}}}
-    >>> choose(keras_tuner.HyperParameters(), space)  # "block" and "block_kernel"
+    >>> choose(keras_tuner.HyperParameters(), space)  # "block", "block_conv_kernel"
     {'block': ('conv', {'kernel': 3})}
     """
     if not isinstance(space, dict):
@@ -43,7 +43,7 @@ def under(hp, name, value, tables, prefix=""):
     """Return what is chosen of the table of one value of a hyperparameter.
 
     Each table is read under its condition, by which KerasTuner's own tuners see what belongs
-    together.
+    together, and under names of its own: they lose what has one name under two conditions.
 
     Args:
         hp: The hyperparameters of the trial.
@@ -56,7 +56,7 @@ def under(hp, name, value, tables, prefix=""):
     for key, table in tables.items():
         alone = len(tables) == 1
         with contextlib.nullcontext() if alone else hp.conditional_scope(name, [key]):
-            own = choose(hp, table, prefix)
+            own = choose(hp, table, f"{prefix}{key}_")
         if key == value:
             chosen = own
     return chosen
