@@ -51,8 +51,8 @@ def test_samples_build(shape, seed):
     facts = export.measure(model)
     assert facts.params == model.count_params() and facts.macs > 0 and not facts.uncounted
     values = hp.values
-    offered = {**CHOICES, **FAMILIES[values["family"]]}
-    assert set(values) - {"stages", "family", "activation"} == set(offered) - {"activation"}
+    offered = {*CHOICES, *(f"{values['family']}_{name}" for name in FAMILIES[values["family"]])}
+    assert set(values) - {"stages", "family", "activation"} == offered - {"activation"}
     assert model.optimizer.weight_decay == values["weight_decay"]
     assert float(model.optimizer.learning_rate) == pytest.approx(values["learning_rate"])
 
@@ -129,7 +129,7 @@ def test_the_size_is_the_number_of_configurations():
     space = tuning.image_space((4, 4, 1), 3, choices=choices, families=families)
     found = set()
     for family, stages, width, kernel in itertools.product(families, [1, 2], [4, 8], [3, 5]):
-        hp = Drawn(family=family, stages=stages, width=width, kernel=kernel)
+        hp = Drawn(family=family, stages=stages, width=width, plain_kernel=kernel)
         space(hp)
         found.add(tuple(sorted(hp.values.items())))
     assert len(found) == space.size == 2 * 2 * (2 + 1)
@@ -146,7 +146,8 @@ def test_the_size_is_the_number_of_configurations():
         {"choices": {"widths": [8]}},
         {"choices": {"width": []}},
         {"families": {}},
-        {"families": ["plain"]},
+        {"families": ["plane"]},
+        {"families": [3]},
         {"families": {"plain": [3]}},
         {"choices": ["width"]},
         {"families": {"dense": {}}},
@@ -163,7 +164,7 @@ def test_wrong_arguments(kwargs):
 
 
 def tiny_space():
-    families = {"plain": {"kernel": [1, 3]}, "inverted": {"kernel": [3], "expansion": [2, 3]}}
+    families = {"plain": {"kernel": [1, 3]}, "inverted": {"kernel": [3, 5], "expansion": [2, 3]}}
     families["inverted"]["drop_path"] = 0.0
     choices = {**SMALL, **FIXED}
     return tuning.image_space((8, 8, 1), 3, choices=choices, families=families)
@@ -204,9 +205,10 @@ def test_keras_tuners_own_tuners_take_the_space(tmp_path, tuner, kwargs, capsys)
     tuning.without_tensorboard(own).search(verbose=0)
     # A plain block has no expansion, an inverted one has: what belongs together stays together.
     for values in map(dict, model.seen):
-        assert ("expansion" in values) == (values["family"] == "inverted")
+        assert ("inverted_expansion" in values) == (values["family"] == "inverted")
+        assert ("plain_kernel" in values) == (values["family"] == "plain")
     if tuner is keras_tuner.GridSearch:
-        assert len(set(model.seen)) == model.space.size == 2 * (2 + 2)
+        assert len(set(model.seen)) == model.space.size == 2 * (2 + 4)
     else:
         assert len(set(model.seen)) >= 3
     best = own.get_best_hyperparameters()[0]

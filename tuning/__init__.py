@@ -1,21 +1,29 @@
 """Tuning: choosing a model, and training it."""
 
+from tuning.arguments import space_of
 from tuning.augment import augmentation
 from tuning.budget import Budget
 from tuning.cyclical import cyclical
+from tuning.detection_space import detection_space
+from tuning.fit_space import FitSpace
 from tuning.freezing import freeze, unfreeze
 from tuning.gradient_norm import GradientNorm
 from tuning.halving import Halving
 from tuning.image_space import image_space
 from tuning.layerwise import layerwise_decay
 from tuning.recipes import adamw, cosine_warmup
+from tuning.recommendation_space import recommendation_space, retrieval_space, sequential_space
 from tuning.search import ParetoSearch
 from tuning.tables import choose
+from tuning.tabular_space import tabular_space
 from tuning.tensorboard import without_tensorboard
+from tuning.training import training_space
+from tuning.unet_space import unet_space
 from tuning.unfreezing import GradualUnfreezing
 
 __all__ = [
     "Budget",
+    "FitSpace",
     "GradientNorm",
     "GradualUnfreezing",
     "Halving",
@@ -25,9 +33,17 @@ __all__ = [
     "choose",
     "cosine_warmup",
     "cyclical",
+    "detection_space",
     "freeze",
     "image_space",
     "layerwise_decay",
+    "recommendation_space",
+    "retrieval_space",
+    "sequential_space",
+    "space_of",
+    "tabular_space",
+    "training_space",
+    "unet_space",
     "unfreeze",
     "without_tensorboard",
 ]

@@ -21,7 +21,25 @@ LEAST_SIDE = 2  # of the coarsest map
 MOST_STAGES = 4
 # Keras's momentum of 0.99 takes hundreds of steps, and short trials would be judged by chance.
 NORMS = {"batch": {"type": "batch", "momentum": 0.9}}
+FAMILIES = {  # what only the blocks of one family have
+    "plain": {"kernel": [3, 5]},
+    "residual": {"kernel": [3, 5], "drop_path": [0.0, 0.1]},
+    "bottleneck": {"drop_path": [0.0, 0.1]},
+    "inverted": {"kernel": [3, 5], "expansion": [2, 4, 6], "drop_path": [0.0, 0.1]},
+    "separable": {"kernel": [3, 5]},
+}
 SQUEEZE = 0.25  # channels inside a squeeze-excite, as a share
+
+
+def fixed_sides(input_shape, least=LEAST_SIDE):
+    """Return height and width of an image; raise where these are open or too small."""
+    sides = image_input(input_shape).shape[1:3]
+    if None in sides or min(sides) < least:
+        raise ValueError(
+            f"`input_shape` must have fixed sides of at least {least}. "
+            f"Received: input_shape={input_shape!r}."
+        )
+    return sides
 
 
 def most_stages(side):

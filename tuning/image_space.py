@@ -1,12 +1,9 @@
 """A space of networks for classifying images, small and large, as tables of plain values."""
 
-import contextlib
-
 import heads
-from backbones.common import image_input
-from tuning.image_network import LEAST_SIDE, most_stages, network
-from tuning.recipes import adamw
-from tuning.tables import choose, size
+from tuning.image_network import FAMILIES, fixed_sides, most_stages, network
+from tuning.tables import choose, replaced, size, under
+from tuning.training import TRAINING, compiled, with_training
 
 CHOICES = {
     "width": [8, 16, 24, 32, 48],  # channels of the first stage, doubled at each further one
@@ -16,15 +13,8 @@ CHOICES = {
     "activation": "relu",
     "dropout": [0.0, 0.2, 0.4],
     "label_smoothing": [0.0, 0.1],
-    "weight_decay": [0.0, 0.01, 0.05],
-    "learning_rate": [3e-4, 1e-3, 3e-3, 1e-2],
-}
-FAMILIES = {  # what only the blocks of one family have
-    "plain": {"kernel": [3, 5]},
-    "residual": {"kernel": [3, 5], "drop_path": [0.0, 0.1]},
-    "bottleneck": {"drop_path": [0.0, 0.1]},
-    "inverted": {"kernel": [3, 5], "expansion": [2, 4, 6], "drop_path": [0.0, 0.1]},
-    "separable": {"kernel": [3, 5]},
+    "weight_decay": TRAINING["weight_decay"],
+    "learning_rate": TRAINING["learning_rate"],
 }
 
 
@@ -49,11 +39,12 @@ def image_space(
     Args:
         input_shape: `(height, width, channels)`, at least 2 x 2.
         num_classes: Number of classes.
-        choices: Table, as `choose` takes it, that replaces rows of `CHOICES`; `"stages"` too,
-            which by default follows from the image's size.
+        choices: Table, as `choose` takes it, that replaces rows of `CHOICES` and of
+            `tuning.training.TRAINING`; `"stages"` too, which by default follows from the image's
+            size.
         families: Which families there are: a table for each, that replaces rows of its table in
             `FAMILIES`.
-        steps: Number of training steps, for `adamw`'s schedule; `None` for a constant rate.
+        steps: Number of training steps, for the schedule; see `training_space`.
         mean: Mean of the image's values, a number or one for each channel.
         std: Their standard deviation. The model's first layer takes both off.
         **head: Further arguments of `heads.ClassificationHead`, such as `class_weights`.
@@ -66,32 +57,17 @@ def image_space(
     >>> space(keras_tuner.HyperParameters()).output_shape, space.size
     ((None, 10), 114048)
     """
-    sides = image_input(input_shape).shape[1:3]
-    if None in sides or min(sides) < LEAST_SIDE:
-        raise ValueError(
-            f"`input_shape` must have fixed sides of at least {LEAST_SIDE}. "
-            f"Received: input_shape={input_shape!r}."
-        )
-    choices = {} if choices is None else choices
+    most = most_stages(min(fixed_sides(input_shape)))
     families = FAMILIES if families is None else families
-    check_names("choices", choices, {"stages", *CHOICES})
-    check_names("families", families, FAMILIES)
-    for name, offered in families.items():
-        check_names(f"families[{name!r}]", offered, FAMILIES[name])
-        families = {**families, name: {**FAMILIES[name], **offered}}
-    most = most_stages(min(sides))
-    table = {"stages": sorted({max(1, most - 1), most}), **CHOICES, **choices}
+    families = replaced({"family": FAMILIES}, {"family": families}, what="families")["family"]
+    own = {"stages": sorted({max(1, most - 1), most}), **CHOICES}
+    table = with_training(own, choices, steps)
+    # As they were drawn before there were others, so that a search goes on as it began.
+    table = {name: table[name] for name in (*own, "optimizer", "schedule")}
 
     def build(hp):
         chosen = choose(hp, {"family": list(families), **table})
-        for family, offered in families.items():
-            alone = len(families) == 1
-            scope = contextlib.nullcontext() if alone else hp.conditional_scope("family", [family])
-            with scope:  # KerasTuner's own tuners see by it what belongs together
-                own = choose(hp, offered)
-            if family == chosen["family"]:
-                chosen |= own
-        backbone = network(input_shape, chosen, mean, std)
+        chosen |= under(hp, "family", chosen["family"], families)
         made = heads.ClassificationHead(
             num_classes,
             dropout=chosen["dropout"],
@@ -99,21 +75,7 @@ def image_space(
             name="head",
             **head,
         )
-        model = heads.attach(backbone, made)
-        optimizer = adamw(steps, chosen["learning_rate"], weight_decay=chosen["weight_decay"])
-        model.compile(optimizer, loss=made.loss(), metrics=made.metrics())
-        return model
+        return compiled(hp, network(input_shape, chosen, mean, std), made, chosen, steps)
 
-    counts = [size(offered) for offered in families.values()]
-    common = size(table)
-    build.size = None if None in [*counts, common] else common * sum(counts)
+    build.size = size({"family": families, **table})
     return build
-
-
-def check_names(what, given, known):
-    """Raise where a table is none, or has a name that means nothing."""
-    if not isinstance(given, dict):
-        raise ValueError(f"`{what}` must be a dict from names. Received: {what}={given!r}.")
-    unknown = sorted(set(given) - set(known))
-    if unknown or (what == "families" and not given):
-        raise ValueError(f"`{what}` may have {sorted(known)}. Received: {unknown or 'nothing'}.")
