@@ -184,7 +184,7 @@ def _check(x, y, seed, verbose, fit):
 
 def _made(make, train):
     """Return the model of a fold, and the function from rows to its inputs."""
-    if not callable(make):
+    if not callable(make) or isinstance(make, keras.Model):
         raise ValueError(
             "`make` must be a function that returns a fresh model. "
             f"Received: {type(make).__name__}. Give lambda: …, which makes it."

@@ -80,8 +80,7 @@ def _classes(y, folds):
     if line is None or amounts:
         what = f"shape {y.shape}" if line is None else f"amounts such as {line[0]:g}"
         raise ValueError(
-            "Folds are stratified by class ids, one a row. "
-            f"Received: {what}. Give kind='plain'."
+            f"Folds are stratified by class ids, one a row. Received: {what}. Give kind='plain'."
         )
     values, counts = np.unique(line, return_counts=True)
     if counts.min() < folds:

@@ -87,7 +87,7 @@ class Proposal:
         return self.plan.model()
 
     def data(self, x, y=None):
-        """Return rows and targets as `fit` takes them; of histories, which are both, `y` is `None`."""
+        """Return rows and targets as `fit` takes them; histories are both, without `y`."""
         inputs = self.plan.inputs(x)
         return inputs, inputs if self.task == "sequence" else self.found.targets.encode(y)
 
@@ -142,7 +142,7 @@ class Proposal:
         lines = [f"{self.task} of {self.facts['data']}: {self.architecture}"]
         lines += [", ".join(f"{key} {_text(value)}" for key, value in self.facts.items())]
         for row in self.baselines:
-            lines.append(f"to beat: {row['name']}, {name} {row['scores'][name]:.4f}")
+            lines.append(f"{row['name']}: {name} {row['scores'][name]:.4f}")
         costs = [f"{key} {_text(x)}" for key, x in self.estimate.items() if x is not None]
         lines += ["costs: " + ", ".join(costs)]
         lines += [f"{key}: {reason}" for key, reason in self.reasons.items()]
@@ -160,9 +160,7 @@ class Proposal:
         model = self.model()
         blocks = export.measure(model).blocks()
         names = list(self.baseline["scores"])
-        rows = [
-            [x["name"], *(x["scores"][n] for n in names), x["seconds"]] for x in self.baselines
-        ]
+        rows = [[x["name"], *(x["scores"][n] for n in names), x["seconds"]] for x in self.baselines]
         sections = [
             {"kind": "text", "text": f"Proposed: {self.architecture}."},
             {"kind": "facts", "title": "Data", "facts": self.facts},

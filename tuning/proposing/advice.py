@@ -5,8 +5,6 @@ from tuning.proposing.images import SMALL
 
 def advice(facts, plan, budget):
     """Return sentences by occasion."""
-    size = {"images": "width and depth", "table": "units and depth", "histories": "units"}
-    grow = size[facts.kind]
     found = {
         "first": "Compare with the rival on the same rows: proposal.score(model) beside "
         "proposal.baseline. What does not beat it is not worth its cost.",
@@ -14,15 +12,15 @@ def advice(facts, plan, budget):
         f"ParetoSearch(proposal.space, [{plan.objective!r}, 'params'], "
         f"budget={'your budget' if budget.limits else 'None'}), then retrain the best with other "
         "seeds; differences below their spread are chance.",
-        "10x the data": f"Ask again: {grow} grow with it, regularisation falls, and the rows of "
-        "the test become enough to tell small differences.",
-        "more compute": f"Twice the epochs first, then the next {grow}; then the mean of several "
-        "seeds' answers, which costs what it gains.",
+        "10x the data": "Ask again: the size grows with it, regularisation falls, and the test "
+        "rows become enough to tell small differences.",
+        "more compute": "Twice the epochs first, then a wider or deeper network, then the mean of "
+        "several seeds' answers, which costs as many times as much.",
         "overfitting": "Training is much better than validation: more dropout and weight decay, "
         f"{'stronger augmentation, ' if plan.recipe.get('augmentation') else ''}fewer epochs, a "
         "smaller network; most of all, more rows.",
-        "underfitting": "Training itself is bad: a higher learning rate, more epochs, less "
-        f"regularisation, then a larger {grow}; look at the data before that.",
+        "underfitting": "Training itself is bad: look at the data, then a higher learning rate, "
+        "more epochs, less regularisation, a wider or deeper network.",
         "trust": _trust(facts),
     }
     if facts.kind == "images" and min(facts.x.shape[1:3]) >= SMALL:

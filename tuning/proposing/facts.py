@@ -61,9 +61,7 @@ def look(data, task=None):
         )
     rows = lengths.pop()
     if rows < LEAST_ROWS:
-        raise ValueError(
-            f"A proposal looks at {LEAST_ROWS} rows at least. Received: {rows} rows."
-        )
+        raise ValueError(f"A proposal looks at {LEAST_ROWS} rows at least. Received: {rows} rows.")
     targets, task, why = targets_of(kind, x, y, task)
     said = {"data": kind, "task": task, "rows": rows}
     describe = {"images": _images, "table": _table, "histories": _histories}[kind]
@@ -171,8 +169,9 @@ def _histories(x):
     if not newest or x.max() <= K:
         raise ValueError(
             "Histories are ids of items, whole numbers from 1, the newest last, filled up with 0 "
-            f"in front; of two items at least. Received: {x.min():g} to {x.max():g}"
-            f"{', or 0 behind an item' if whole else ''}. heads.histories makes them."
+            f"in front; of more than {K} items, as {K} are answered. "
+            f"Received: {x.min():g} to {x.max():g}{', or 0 behind an item' if whole else ''}. "
+            "heads.histories makes them."
         )
     lengths = (x > 0).sum(axis=1)
     if (lengths > 2).sum() < LEAST_ROWS:

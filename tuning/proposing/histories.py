@@ -61,7 +61,7 @@ def plan_histories(facts, budget):
         "Self-attention over the history (SASRec), whose table of vectors reads items and scores "
         f"them; the last {length} steps, which hold nine in ten histories, {LENGTHS[1]} at most."
     )
-    reasons["size"] = why_size(size, params, most, ended, f"{FILL} an event, most in the items")
+    reasons["size"] = why_size(params, most, ended, f"{FILL} an event")
     reasons["head"] = f"SequentialHead of {items:,} items: each step learns to name the next."
     reasons["loss"] = "Softmax over " + (
         f"all {items:,} items, which are few."

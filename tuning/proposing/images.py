@@ -28,8 +28,9 @@ def plan_images(facts, train, budget):
         budget: A `tuning.Budget`.
     """
     x, rows, reasons, masks = facts.x, len(train), {}, facts.task == "segmentation"
-    shape, stages = x.shape[1:], most_stages(min(x.shape[1:3])) if min(x.shape[1:3]) > 1 else 0
-    if stages < 1 + masks:
+    shape, least = x.shape[1:], 1 + masks  # stages
+    stages = most_stages(min(shape[:2])) if min(shape[:2]) > 1 else 0
+    if stages < least:
         raise ValueError(
             f"Images must have sides of at least {2 + 2 * masks}. Received: x of shape {x.shape}."
         )
@@ -40,7 +41,6 @@ def plan_images(facts, train, budget):
         y = facts.targets.encode(facts.y[train])
         make_head, values, options, objective = head_of(facts, y, reasons)
     values |= {
-        "stages": stages,
         "attention": "none",
         "norm": "batch",
         "activation": "relu",
@@ -56,7 +56,10 @@ def plan_images(facts, train, budget):
 
     most = FILL[facts.task] * facts.rows
     found, known, ended = largest(
-        [{"width": w, "depth": d} for w, d in RUNGS],
+        [
+            *({"stages": n, "width": 8, "depth": 1} for n in range(least, stages)),
+            *({"stages": stages, "width": w, "depth": d} for w, d in RUNGS),
+        ],
         [{"family": family} for family in FAMILIES],
         make,
         most,
@@ -65,12 +68,12 @@ def plan_images(facts, train, budget):
     own = {"drop_path": 0.0} if found["family"] == "residual" else {}
     chosen = {**values, **found, **own}
     params = known.get("params") or heads.attach(*make(chosen)).count_params()
-    what = f"{FILL[facts.task]} an image, with which networks of this kind have learned well"
-    reasons["architecture"] = _why(found["family"], stages, shape, masks)
-    reasons["size"] = why_size(chosen, params, most, ended, what)
+    reasons["architecture"] = _why(found, stages, shape, masks)
+    reasons["size"] = why_size(params, most, ended, f"{FILL[facts.task]} an image")
     recipe = {**schedule(rows, reasons), "augmentation": _augmented(facts, reasons)}
     table = {
         **{name: value for name, value in chosen.items() if name != "family"},
+        "stages": around(list(range(least, stages + 1)), chosen["stages"]),
         "width": around(WIDTHS, chosen["width"]),
         "depth": around(DEPTHS, chosen["depth"]),
         "kernel": [3, 5],
@@ -83,7 +86,7 @@ def plan_images(facts, train, budget):
     else:
         table["loss"] = list(LOSSES)
     space, table = _space(facts, table, found["family"], make, recipe, (mean, std), options)
-    blocks = f"{found['family']} blocks, {stages} stages of {chosen['depth']}, {chosen['width']} wide"
+    blocks = "{family} blocks, {stages} stages of {depth}, {width} wide".format(**found)
     return Plan(
         f"{'U-Net on ' if masks else ''}{blocks}",
         chosen,
@@ -143,22 +146,29 @@ def _mask_head(targets, reasons):
 
     def make(values):
         return heads.UNetHead(
-            targets.units, values["levels"], values["width"], loss=LOSSES[values["loss"]], name="head"
+            targets.units,
+            values["levels"],
+            values["width"],
+            loss=LOSSES[values["loss"]],
+            name="head",
         )
 
     return make, {"loss": loss}, {}, "val_iou"
 
 
-def _why(family, stages, shape, masks):
-    side = min(shape[:2])
+def _why(found, most, shape, masks):
     words = {
         "residual": "Residual blocks, which train well at any depth without tuning",
-        "separable": "Depthwise-separable blocks, since residual ones of this width break the budget",
-    }[family]
+        "separable": "Depthwise-separable blocks, since residual ones as wide break the budget",
+    }[found["family"]]
     end = " below the U-Net" if masks else ""
-    return (
-        f"{words}; {stages} stages{end}, as many as leave a side of {side} 2 positions, 4 at most."
+    side = min(shape[:2])
+    many = (
+        f"as many as leave a side of {side} two positions, 4 at most"
+        if found["stages"] == most
+        else "fewer than the images allow, for each doubles the width"
     )
+    return f"{words}; {found['stages']} stages{end}, {many}."
 
 
 def _augmented(facts, reasons):

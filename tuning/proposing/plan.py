@@ -12,7 +12,7 @@ from tuning.recipes import adamw
 from tuning.tables import choose, size
 
 STEPS = 3000  # of training, after which small networks on small data have learned what they can
-EPOCHS = (20, 100)  # least and most
+EPOCHS = (20, 200)  # least and most
 TESTED = 0.2  # share of the rows
 
 
@@ -116,15 +116,16 @@ def largest(rungs, variants, make, most, budget):
     return *best, "rungs" if kept else "budget"
 
 
-def why_size(chosen, params, most, ended, what):
+def why_size(params, most, ended, what):
     """Return the sentence that says what a size follows from."""
     end = {
         "data": "the next larger one would have more",
         "budget": "the device allows no larger one",
-        "rungs": "there is no larger one in the list, and none is needed to begin with",
+        "rungs": "it is the largest to begin with",
     }[ended]
-    over = " even of the smallest, so overfitting is likely" if params > most else ""
-    return f"{params:,} parameters{over}, for data that fill about {most:,} ({what}): {end}."
+    if params > most:
+        end = "even the smallest one has more, so overfitting is likely"
+    return f"{params:,} parameters, where data of this size fill about {most:,}, {what}; {end}."
 
 
 def batch_of(rows):

@@ -122,7 +122,7 @@ def _sized(facts, rungs, values, make, budget, reasons):
     most = FILL * facts.rows
     size, known, ended = largest(rungs, [{}], make, most, budget)
     params = known.get("params") or heads.attach(*make(size)).count_params()
-    reasons["size"] = why_size(size, params, most, ended, f"{FILL} a row, a rule of thumb")
+    reasons["size"] = why_size(params, most, ended, f"{FILL} a row")
     return {**values, **size}, size
 
 

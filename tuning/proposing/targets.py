@@ -116,8 +116,8 @@ def _classes(x, y):
     if y.ndim > 1:
         raise ValueError(
             "Classes are one name or id a row. "
-            f"Received: y of shape {y.shape}. Of one-hot rows, give y.argmax(-1); several classes a "
-            "row are not covered: heads.ClassificationHead(multi_label=True) trains them."
+            f"Received: y of shape {y.shape}. Of one-hot rows, give y.argmax(-1); several classes "
+            "a row are not covered: heads.ClassificationHead(multi_label=True) trains them."
         )
     if y.dtype.kind == "f" and (y != np.floor(y)).any():
         raise ValueError(
@@ -125,7 +125,7 @@ def _classes(x, y):
             f"Received: numbers such as {y[y != np.floor(y)][0]:g}. Give task='regression'."
         )
     line = [plain(value) for value in flat(y)]
-    counts = {value: 0 for value in sorted(set(line), key=lambda v: (isinstance(v, str), v))}
+    counts = dict.fromkeys(sorted(set(line), key=lambda v: (isinstance(v, str), v)), 0)
     for value in line:
         counts[value] += 1
     names, numbers = list(counts), list(counts.values())
