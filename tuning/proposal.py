@@ -111,7 +111,10 @@ class Proposal:
         return self.data(*self._rows(self.places[1]))
 
     def dataset(self, x=None, y=None):
-        """Return a `tf.data.Dataset` of shuffled, augmented batches, by default of `train`."""
+        """Return a `tf.data.Dataset` of shuffled, augmented batches, by default of `train`.
+
+        `fit` takes it with `shuffle=False`: it is shuffled already.
+        """
         import tensorflow as tf
 
         inputs, targets = self.train if x is None else self.data(x, y)

@@ -48,7 +48,7 @@ def propose(data, task=None, device=None, *, runtime=True, seed=0):
     >>> proposal.task, proposal.facts["rows"], proposal.estimate["params"] <= 5000
     ('classification', 80, True)
     >>> model = proposal.model()
-    >>> history = model.fit(*proposal.train, **proposal.fit, verbose=0)
+    >>> history = model.fit(*proposal.train, batch_size=16, verbose=0)
     >>> sorted(proposal.score(model)) == sorted(proposal.baseline["scores"])
     True
     """

@@ -93,13 +93,13 @@ def largest(rungs, variants, make, most, budget):
     best, broken = None, None
     for rung in rungs:
         kept = None
-        for i, variant in enumerate(variants):
+        for variant in variants:
             values = {**rung, **variant}
             model = heads.attach(*make(values))
-            if i == 0 and best is not None and model.count_params() > most:
-                return *best, "data"
             facts, violations = budget.check(model)
             if not violations:
+                if best is not None and model.count_params() > most:
+                    return *best, "data"
                 kept = values, facts
                 break
             broken = broken or (values, facts, violations)

@@ -155,6 +155,7 @@ def _popular(x):
     """Answer each user with the items that were taken most, of those not in the history."""
     start = time.perf_counter()
     histories, right = before_last(x)
+    x = x.astype("int64")
     counts = np.bincount(x[:, :-1].reshape(-1), minlength=int(x.max()) + 1).astype("float64")
     counts[0] = -1.0
     scores = np.tile(counts, (len(histories), 1))

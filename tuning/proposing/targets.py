@@ -22,6 +22,7 @@ class Targets:
         counts: How many rows, or pixels, each class has, or `None`.
         units: Numbers that are asked of a row, or classes that a head tells apart.
         mean, std: Of numbers, for each unit.
+        dtype: Of the targets as a head takes them.
         said: Facts to print, by name.
     """
 
@@ -30,6 +31,7 @@ class Targets:
     units: int = 1
     mean: Any = 0.0
     std: Any = 1.0
+    dtype: str = "int32"
     said: dict = dataclasses.field(default_factory=dict)
 
     @property
@@ -41,7 +43,7 @@ class Targets:
         """Return targets as a head takes them; raise where there is a class not known."""
         y = np.asarray(y)
         if self.names is None:
-            return y.astype("float32" if y.dtype.kind == "f" else "int32")
+            return y.astype(self.dtype)
         ids = {name: i for i, name in enumerate(self.names)}
         values = [plain(value) for value in flat(y)]
         if unknown := [value for value in values if value not in ids]:
@@ -158,7 +160,7 @@ def _numbers(x, y):
     if not std.all():
         raise ValueError(f"Targets must differ. Received: {values[0, std.argmin()]:g} in each row.")
     said = {"numbers a row": values.shape[1], "least": values.min(), "largest": values.max()}
-    return Targets(None, None, values.shape[1], mean.tolist(), std.tolist(), said)
+    return Targets(None, None, values.shape[1], mean.tolist(), std.tolist(), "float32", said)
 
 
 def _masks(x, y):
