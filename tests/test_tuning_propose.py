@@ -117,22 +117,29 @@ def test_the_model_is_a_point_of_its_space(digits):
     assert digits.estimate["epoch_s"] == digits.estimate["step_ms"] / 1e3 * -(-len(some) // batch)
 
 
-def test_a_trained_model_is_scored_on_the_test_rows(digits):
-    model = digits.model()
-    model.fit(digits.dataset(), epochs=2, shuffle=False, verbose=0)
-    test = digits.places[1]
+def test_a_model_is_scored_on_the_test_rows(digits):
+    model, test = digits.model(), digits.places[1]
     said = model.predict(IMAGES[test], verbose=0).argmax(-1)
-    assert digits.score(model)["accuracy"] == (said == LABELS[test]).mean() > 0.3
+    assert digits.score(model)["accuracy"] == (said == LABELS[test]).mean()
+    images, labels = next(iter(digits.dataset()))
+    assert images.shape == (16, 8, 8, 1) and labels.dtype == "int32"
+
+
+@slow
+def test_a_proposal_learns(digits):
+    model = digits.model()
+    model.fit(digits.dataset(), epochs=digits.fit["epochs"], shuffle=False, verbose=0)
+    assert digits.score(model)["accuracy"] > digits.baseline["scores"]["accuracy"] - 0.02
 
 
 @pytest.mark.parametrize(
-    ("budget", "family"),
+    ("budget", "family", "said"),
     [
-        (tuning.Budget(params=60_000), "residual"),
-        ({"params": 100_000, "macs": 150_000}, "separable"),
+        (tuning.Budget(params=60_000), "residual", "next larger one would have more"),
+        ({"params": 100_000, "macs": 150_000}, "separable", "device allows no larger one"),
     ],
 )
-def test_budgets_are_kept(budget, family, monkeypatch):
+def test_budgets_are_kept(budget, family, said, monkeypatch):
     monkeypatch.setattr(PROPOSE, "rivals", lambda *_: [{"scores": {"accuracy": 0}}])
     found = propose((IMAGES, LABELS), device=budget)
     limits = budget if isinstance(budget, dict) else budget.limits
@@ -140,7 +147,7 @@ def test_budgets_are_kept(budget, family, monkeypatch):
     assert all(facts[name] <= limit for name, limit in limits.items())
     assert found.chosen["family"] == family
     assert facts["params"] > 10_000  # and what is left of it is used
-    assert "device allows no larger" in found.reasons["size"]
+    assert said in found.reasons["size"]
 
 
 def test_size_follows_from_the_number_of_rows(monkeypatch):
@@ -257,7 +264,10 @@ def test_clicks_are_ranked():
     assert named(found, "popularity of the item")["auc"] == pytest.approx(theirs)
     model = found.model()
     said = model.predict(found.inputs(columns), verbose=0)[test, 0]
-    assert found.score(model)["auc"] == pytest.approx(metrics.roc_auc_score(y[test], said))
+    assert found.score(model)["auc"] == pytest.approx(
+        metrics.roc_auc_score(y[test], said),
+        abs=5e-3,  # untrained, some are nearly equal
+    )
 
 
 def test_the_next_item_of_histories():

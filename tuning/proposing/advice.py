@@ -10,7 +10,7 @@ def advice(facts, plan, budget):
         "proposal.baseline. What does not beat it is not worth its cost.",
         "then": f"Search {len(_open(plan.table))} values of proposal.space by "
         f"ParetoSearch(proposal.space, [{plan.objective!r}, 'params'], "
-        f"budget={'your budget' if budget.limits else 'None'}), then retrain the best with other "
+        f"budget={f'tuning.{budget}' if budget.limits else None}), then retrain the best with other "
         "seeds; differences below their spread are chance.",
         "10x the data": "Ask again: the size grows with it, regularisation falls, and the test "
         "rows become enough to tell small differences.",
