@@ -10,8 +10,8 @@ def advice(facts, plan, budget):
         "proposal.baseline. What does not beat it is not worth its cost.",
         "then": f"Search {len(_open(plan.table))} values of proposal.space by "
         f"ParetoSearch(proposal.space, [{plan.objective!r}, 'params'], "
-        f"budget={f'tuning.{budget}' if budget.limits else None}), then retrain the best with other "
-        "seeds; differences below their spread are chance.",
+        f"budget={f'tuning.{budget}' if budget.limits else None}), then retrain the best with "
+        "other seeds; differences below their spread are chance.",
         "10x the data": "Ask again: the size grows with it, regularisation falls, and the test "
         "rows become enough to tell small differences.",
         "more compute": "Twice the epochs first, then a wider or deeper network, then the mean of "

@@ -96,9 +96,12 @@ def largest(rungs, variants, make, most, budget):
         for variant in variants:
             values = {**rung, **variant}
             model = heads.attach(*make(values))
+            full = best is not None and model.count_params() > most
+            if full and variant.items() <= best[0].items():
+                return *best, "data"
             facts, violations = budget.check(model)
             if not violations:
-                if best is not None and model.count_params() > most:
+                if full:
                     return *best, "data"
                 kept = values, facts
                 break
