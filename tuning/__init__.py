@@ -3,6 +3,7 @@
 from tuning.arguments import space_of
 from tuning.augment import augmentation
 from tuning.budget import Budget
+from tuning.cross_validate import cross_validate
 from tuning.cyclical import cyclical
 from tuning.detection_space import detection_space
 from tuning.fit_space import FitSpace
@@ -11,6 +12,7 @@ from tuning.gradient_norm import GradientNorm
 from tuning.halving import Halving
 from tuning.image_space import image_space
 from tuning.layerwise import layerwise_decay
+from tuning.propose import propose
 from tuning.recipes import adamw, cosine_warmup
 from tuning.recommendation_space import recommendation_space, retrieval_space, sequential_space
 from tuning.search import ParetoSearch
@@ -32,11 +34,13 @@ __all__ = [
     "augmentation",
     "choose",
     "cosine_warmup",
+    "cross_validate",
     "cyclical",
     "detection_space",
     "freeze",
     "image_space",
     "layerwise_decay",
+    "propose",
     "recommendation_space",
     "retrieval_space",
     "sequential_space",
