@@ -53,9 +53,9 @@ def networks(name):
             "ft_transformer": (lambda c: backbones.ft_transformer(c, 32, 2, 4), 1e-3, 10),
         }
     return {
-        "mlp": (lambda c: backbones.mlp(c, 384, 3, embedding=24), 2e-3, 60),
+        "mlp": (lambda c: backbones.mlp(c, 384, 3, embedding=24, dropout=0.15), 2e-3, 40),
         "tabnet": (lambda c: backbones.tabnet(c, 32, 4, embedding=8), 1e-2, 60),
-        "ft_transformer": (lambda c: backbones.ft_transformer(c, 64, 3, 8), 1e-3, 40),
+        "ft_transformer": (lambda c: backbones.ft_transformer(c, 64, 3, 8, dropout=0.0), 2e-3, 25),
     }
 
 
