@@ -16,6 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 SETS = ("adult", "california_housing")
 BATCH, FEW, MIN_COUNT = 256, 200, 10
+RESIDUAL = {"kind": "residual", "embedding": 24, "periodic": 0.15, "dropout": 0.2}
 
 
 def read(name):
@@ -53,7 +54,7 @@ def networks(name):
             "ft_transformer": (lambda c: backbones.ft_transformer(c, 32, 2, 4), 1e-3, 10),
         }
     return {
-        "mlp": (lambda c: backbones.mlp(c, 384, 3, embedding=24, dropout=0.15), 2e-3, 40),
+        "mlp": (lambda c: backbones.mlp(c, 192, 3, **RESIDUAL), 2e-3, 50),
         "tabnet": (lambda c: backbones.tabnet(c, 32, 4, embedding=8), 1e-2, 60),
         "ft_transformer": (lambda c: backbones.ft_transformer(c, 64, 3, 8, dropout=0.0), 2e-3, 25),
     }
