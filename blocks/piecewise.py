@@ -70,7 +70,7 @@ class PiecewiseLinear(PlainArguments, layers.Layer):
         x = ops.cast(x, "float32")
         missing = ops.not_equal(x, x)
         known = ops.where(missing, 0.0, x)[:, :, None]
-        y = start + ops.sum(rise * ops.clip((known - low) / width, 0.0, 1.0), axis=-1)
+        y = ops.sum(ops.clip((known - low) / width, 0.0, 1.0) * rise, axis=-1) + start
         y = [ops.cast(ops.where(missing, 0.0, y), self.compute_dtype)]
         if self.gaps:
             flags = ops.take(missing, ops.convert_to_tensor(self.gaps, "int32"), axis=1)

@@ -28,8 +28,8 @@ def read(path, target):
         lines = [line for line in lines if line[names.index(target)].strip()]
     if target not in names or len(set(names)) < len(names) or len(lines) < 30:
         raise SystemExit(
-            f"{path} must have 30 rows with a target at least and a name for each column, {target!r} "
-            f"among them. Received: {len(lines)} such rows of {', '.join(names)}."
+            f"{path} must have 30 rows with a target at least and a name for each column, "
+            f"{target!r} among them. Received: {len(lines)} such rows of {', '.join(names)}."
         )
     columns = {name: column(values) for name, values in zip(names, zip(*lines))}
     y = columns.pop(target)

@@ -237,3 +237,11 @@ def test_the_choices_entropy_is_a_loss():
     masks = array(layer(np.random.default_rng(0).normal(size=(6, 5, 2)), training=True)["masks"])
     entropy = -(masks * np.log(masks + 1e-15)).sum(-1).mean()
     np.testing.assert_allclose(array(layer.losses[0]), 0.5 * entropy, rtol=1e-4)
+
+
+def test_what_a_network_of_numbers_multiplies_is_counted():
+    import export
+
+    table = heads.Table.of({"age": np.arange(50.0), "job": np.array(["a", "b"] * 25)})
+    facts = export.measure(backbones.mlp(table.columns, 8, 1))
+    assert not facts.uncounted and facts.macs > 0

@@ -10,6 +10,9 @@ from benchmarks.timing import files_in_turn
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 KIND, ROWS, ROUNDS, RUNS = "deep", 10_000, 5, 500
+# What a file is worth is told by its AUC, so that a rough one is not refused.
+ROUGH = {"sqnr_db": -100.0, "agreement": 0.0, "equal": 0.0}
+LOOSE = {"float16": {"relative": 1.0}, "dynamic": ROUGH, "int8": ROUGH}
 
 
 def run(args):
@@ -22,7 +25,7 @@ def run(args):
         paths = [Path(folder, f"{precision}.tflite") for precision in PRECISIONS]
         for path in paths:
             settings = {"inputs": typical, "calibration": typical, "measure": False}
-            export.to_tflite(answer, path, path.stem, **settings)
+            export.to_tflite(answer, path, path.stem, tolerance=LOOSE.get(path.stem), **settings)
             (found,) = export.predict(path, asked, missing=True).values()
             size = path.stat().st_size / 1e3
             rows.append({"name": path.stem, **scores_of(y[judged], found[:, 0]), "kb": size})
