@@ -8,7 +8,7 @@ from tuning.device import Device
 from tuning.objectives import MEASURED, STATIC
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Budget:
     """The most that a model may cost; `None` is no limit.
 
@@ -47,6 +47,11 @@ class Budget:
                     f"`{name}` must be a number above zero, or None. Received: {name}={limit!r}."
                 )
         self.device()
+
+    def __repr__(self):
+        default = {field.name: field.default for field in dataclasses.fields(self)}
+        told = {name: x for name, x in vars(self).items() if x != default[name]}
+        return f"Budget({', '.join(f'{name}={x!r}' for name, x in told.items())})"
 
     @property
     def limits(self) -> dict:

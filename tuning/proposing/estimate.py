@@ -8,7 +8,7 @@ from keras import tree
 
 import export
 import heads
-from tuning.budget import measure
+from tuning.budget import static_facts
 
 WARM, TIMED = 2, 5
 MOMENTS = 4  # numbers that AdamW keeps of a weight: itself, its gradient, two moments
@@ -25,7 +25,7 @@ def estimate(plan, data, rows, runtime):
     """
     batch, epochs = plan.recipe["batch_size"], plan.recipe["epochs"]
     model = plan.model()
-    found = measure(model, required=())
+    found, _ = static_facts(model, required=())
     if found["macs"] is None:
         found |= _counted(model)
     found |= {"train_memory_mb": _memory(model, batch), **_file(model, runtime)}
