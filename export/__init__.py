@@ -2,6 +2,7 @@
 
 from export.associated import associated_files
 from export.bundle import Bundle
+from export.diagram import diagram
 from export.errors import ExportError, ParityError
 from export.join import Joined, join
 from export.measure import Measurement, measure
@@ -21,6 +22,7 @@ __all__ = [
     "TOLERANCES",
     "associated_files",
     "describe",
+    "diagram",
     "join",
     "measure",
     "predict",

@@ -32,7 +32,7 @@ def curves(section):
             f"Received: {section['curves']!r}."
         )
     metrics = list(dict.fromkeys(name.removeprefix("val_") for name in lines))
-    with _figure(7, 2.6 * len(metrics)) as figure:
+    with Figure(7, 2.6 * len(metrics)) as figure:
         panels = figure.subplots(len(metrics), 1, squeeze=False)[:, 0]
         for metric, axes in zip(metrics, panels):
             for name, style, label in (
@@ -47,7 +47,7 @@ def curves(section):
             axes.locator_params(axis="x", integer=True)
             axes.legend(frameon=False)
         panels[-1].set_xlabel(section.get("x_label", "epoch"))
-        return _svg(figure)
+        return svg(figure)
 
 
 def confusion(section):
@@ -60,7 +60,7 @@ def confusion(section):
         )
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = min(max(3.5, 0.45 * len(labels)), 9)
-    with _figure(side + 1, side) as figure:
+    with Figure(side + 1, side) as figure:
         axes = figure.subplots()
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="none")
         step = -(-len(labels) // MOST_LABELS)
@@ -74,7 +74,7 @@ def confusion(section):
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 text = f"{value:.3g}" if counts.dtype.kind == "f" else str(value)
                 axes.text(column, row, text, ha="center", va="center", color=colour, size=8)
-        return _svg(figure)
+        return svg(figure)
 
 
 def scatter(section):
@@ -83,7 +83,7 @@ def scatter(section):
     if not points:
         raise ValueError("`points` must hold at least one. Received: none.")
     groups = dict.fromkeys(str(point.get("group", "")) for point in points)
-    with _figure(7, 4) as figure:
+    with Figure(7, 4) as figure:
         axes = figure.subplots()
         for group in groups:
             part = [point for point in points if str(point.get("group", "")) == group]
@@ -113,16 +113,16 @@ def scatter(section):
             axes.xaxis.set_minor_formatter(NullFormatter())
         if any(groups):
             axes.legend(frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
-class _figure:
+class Figure:
     """A figure in the page's ink, for the length of a `with` block."""
 
     def __init__(self, width, height):
         try:
             import matplotlib
-            from matplotlib.figure import Figure
+            from matplotlib import figure
         except ImportError as error:
             raise ImportError(
                 "Figures need matplotlib: pip install 'keras-blocks[examples]'."
@@ -140,7 +140,7 @@ class _figure:
                 "text.parse_math": False,
             }
         )
-        self.make = lambda: Figure(figsize=(width, height), layout="constrained")
+        self.make = lambda: figure.Figure(figsize=(width, height), layout="constrained")
 
     def __enter__(self):
         self.settings.__enter__()
@@ -150,17 +150,17 @@ class _figure:
         self.settings.__exit__(*error)
 
 
-def _svg(figure):
+def svg(figure):
     """Return the figure as an `<svg>` element that scales to the page's width."""
     buffer = io.StringIO()
     with warnings.catch_warnings():  # the browser draws the text, with fonts of its own
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) width="([\d.]+)pt"', r'\1 style="max-width:\2pt"', svg, count=1)
-    prefix = f"f{zlib.crc32(svg.encode()):x}-"  # ids of figures on one page must differ
-    svg = re.sub(r'( id="|href="#|url\(#)', rf"\1{prefix}", svg)
-    return svg.replace(INK, "currentColor")
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) width="([\d.]+)pt"', r'\1 style="max-width:\2pt"', text, count=1)
+    prefix = f"f{zlib.crc32(text.encode()):x}-"  # ids of figures on one page must differ
+    text = re.sub(r'( id="|href="#|url\(#)', rf"\1{prefix}", text)
+    return text.replace(INK, "currentColor")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from html import escape
 from numbers import Integral, Real
 
-from export import figures
+from export import charts, figures
 from export.files import aside, target
 
 STYLE = """
@@ -39,6 +39,13 @@ def describe(path, title, sections):
             - `"confusion"`: `matrix` (a row a true class) and `labels`.
             - `"scatter"`: `points`, dicts with `x`, `y` and optionally `group` and `label`;
               `x_label`, `y_label`; `log_x=True` for a logarithmic axis.
+            - `"bars"`: `bars`, a dict of names to numbers; `x_label`.
+            - `"lines"`: `lines`, a dict of names to lists, one number an epoch; `bold`, the names
+              in colour; `x_label`, `y_label`.
+            - `"parallel"`: `columns` and `rows`, a line for each row; the last column, of numbers,
+              is its colour.
+            - `"diagram"`: `nodes`, dicts with `name`, `depth` and optionally `text`, and `edges`,
+              pairs of names, such as `export.diagram(model)` returns.
             - `"pictures"`: `figures`, matplotlib's own, such as `heads.draw_boxes` gives, or a
               dict of them by caption.
 
@@ -148,5 +155,9 @@ KINDS = {
     "curves": (_figure(figures.curves), ("curves",)),
     "confusion": (_figure(figures.confusion), ("matrix", "labels")),
     "scatter": (_figure(figures.scatter), ("points",)),
+    "bars": (_figure(charts.bars), ("bars",)),
+    "lines": (_figure(charts.lines), ("lines",)),
+    "parallel": (_figure(charts.parallel), ("columns", "rows")),
+    "diagram": (_figure(charts.diagram), ("nodes", "edges")),
     "pictures": (_pictures, ("figures",)),
 }

@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-from tuning import answers, retraining
+from tuning import answers, report, retraining
 from tuning.budget import Budget
 from tuning.costs import Costs
 from tuning.gate import Gate
@@ -205,9 +205,8 @@ class ParetoSearch(OptunaTuner):
     def retrain(self, *args, test, trials=None, seeds=3, **fit):
         """Train finalists anew and test them; return a list of `Finalist`, in their order.
 
-        Give training and validation data together: nothing is chosen any more. The test data is
-        read once for each training, and how often a search has read it is told. The models are
-        kept in the project's folder, and the same call goes on.
+        Give training and validation data together: nothing is chosen any more. How often a search
+        has read the test is told. The models are kept in its folder, and the same call goes on.
 
         Args:
             *args: Arguments of `fit`, such as `x` and `y`.
@@ -243,3 +242,11 @@ class ParetoSearch(OptunaTuner):
         """
         best = {int(trial.trial_id) for trial in self.pareto_front()}
         return [{**row, "front": row["number"] in best} for row in self.oracle.ledger.rows()]
+
+    def report(self, path=None):
+        """Write a page of the search and return its path: by default `report.html` in its folder.
+
+        Front, costs, hyperparameters and their importance, learning curves, and the best network.
+        It may be written at any time. Without matplotlib it raises an `ImportError`.
+        """
+        return report.write(self, path)

@@ -61,6 +61,10 @@ class OptunaTuner(keras_tuner.Tuner):
         model.load_weights(self._get_checkpoint_fname(trial.trial_id))
         return model
 
+    def build(self, trial):
+        """Return the model of a trial, not trained."""
+        return self._try_build(trial.hyperparameters)
+
     def save(self):
         """Do nothing: the oracle's store is always up to date."""
 
