@@ -5,6 +5,7 @@ import re
 import sys
 from html.parser import HTMLParser
 
+import keras
 import numpy as np
 import pytest
 
@@ -192,3 +193,60 @@ def test_without_matplotlib_only_figures_are_missing(tmp_path, monkeypatch):
     assert export.describe(tmp_path / "r.html", "Plain", SECTIONS[:3]).exists()
     with pytest.raises(ImportError, match=r"pip install 'keras-blocks\[examples\]'"):
         export.describe(tmp_path / "s.html", "Drawn", SECTIONS)
+
+
+CHARTS = [
+    {"kind": "bars", "bars": {"rate": 0.5, "width <": 0.2}, "x_label": "share"},
+    {"kind": "lines", "lines": {"first": [1, 2], "second": [3]}, "bold": ["second"]},
+    {
+        "kind": "parallel",
+        "columns": ["family", "width", "score"],
+        "rows": [["plain", 8, 0.5], ["dense", None, 0.75], ["plain", 16, 0.25]],
+    },
+    {
+        "kind": "diagram",
+        "nodes": [{"name": f"n{i}", "depth": i, "text": f"box {i}"} for i in range(3)],
+        "edges": [("n0", "n1"), ("n1", "n2"), ("n0", "n2")],
+    },
+]
+
+
+def test_charts_of_a_search(tmp_path):
+    text = export.describe(tmp_path / "r.html", "Charts", CHARTS).read_text(encoding="utf-8")
+    assert text.count("<svg") == 4
+    for word in ("width &lt;", "second", "family", "0.25", "0.75", "box 2"):
+        assert word in text
+    for wrong in (
+        {"kind": "bars", "bars": {}},
+        {"kind": "lines", "lines": {"a": []}},
+        {"kind": "parallel", "columns": ["a", "b"], "rows": [[1]]},
+        {"kind": "diagram", "nodes": [], "edges": []},
+        {"kind": "diagram", "nodes": [{"name": "a", "depth": 0}], "edges": [("a", "b")]},
+    ):
+        with pytest.raises(ValueError, match="Received"):
+            export.describe(tmp_path / "s.html", "Wrong", [wrong])
+
+
+def test_a_diagram_has_the_edges_of_the_network():
+    x = keras.Input((4,), name="x")
+    left = keras.layers.Dense(3, name="left")(x)
+    right = keras.layers.Dense(3, name="right")(x)
+    both = keras.layers.Add(name="both")([left, right])
+    model = keras.Model(x, keras.layers.Dense(2, name="out")(both))
+    drawn = export.diagram(model)
+    assert set(drawn["edges"]) == {
+        ("x", "left"),
+        ("x", "right"),
+        ("left", "both"),
+        ("right", "both"),
+        ("both", "out"),
+    }
+    depths = {node["name"]: node["depth"] for node in drawn["nodes"]}
+    assert depths == {"x": 0, "left": 1, "right": 1, "both": 2, "out": 3}
+    texts = {node["name"]: node["text"] for node in drawn["nodes"]}
+    assert texts["left"] == "left: Dense (3,), 15 params" and texts["both"] == "both: Add (3,)"
+    y = x
+    for i in range(99):
+        y = keras.layers.Dense(4, name=f"d{i}")(y)
+    long = export.diagram(keras.Model(x, y))
+    assert len(long["nodes"]) < 10 and "more" in long["nodes"][-1]["text"]

@@ -169,6 +169,17 @@ def test_paused_trials_are_judged_by_samplers_and_never_best(tmp_path):
         tuner.best(params=3)
 
 
+def test_the_page_shows_the_search(tmp_path):
+    tuner = run(make(tmp_path, sampler="tpe", halving=tuning.Halving(factor=2)))
+    page = Path(tuner.report()).read_text()
+    assert Path(tuner.project_dir, "report.html").exists()
+    for text in ("Learning curves", "The best: trial", "Trials, a line each", "All candidates"):
+        assert f"{text}</h2>" in page or text in page
+    assert page.count("<svg") >= 4 and "paused" in page and "width=9" in page
+    empty = make(tmp_path / "empty")
+    assert "The front" in Path(empty.report(tmp_path / "empty.html")).read_text()
+
+
 def test_more_trials_go_on_with_paused_ones(tmp_path):
     run(make(tmp_path, max_trials=4, halving=tuning.Halving()))
     tuner = run(make(tmp_path, max_trials=9, halving=tuning.Halving()))

@@ -77,7 +77,11 @@ def answering(model):
 def architecture(model) -> str | None:
     """Return the same text for models that cost the same; `None` if it cannot be told.
 
-    >>> make = lambda rate: keras.Sequential([keras.Input((3,)), keras.layers.Dropout(rate)])
+    Names count, so that layers must be named alike, as those of models of a search are.
+
+    >>> def make(rate):
+    ...     x = keras.Input((3,), name="x")
+    ...     return keras.Model(x, keras.layers.Dropout(rate, name="drop")(x))
     >>> architecture(make(0.1)) == architecture(make(0.5))
     True
     """

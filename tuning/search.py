@@ -216,7 +216,7 @@ class ParetoSearch(OptunaTuner):
             **fit: Further arguments of `fit`, such as `epochs`.
 
         Raises:
-            ValueError: If there is no such trial, or `seeds` is no whole number above zero.
+            ValueError: If there is no trial, or `seeds` is not a whole number from 1.
         """
         check_counts(seeds=seeds)
         trials = self.pareto_front() if trials is None else list(trials)
@@ -244,9 +244,7 @@ class ParetoSearch(OptunaTuner):
         return [{**row, "front": row["number"] in best} for row in self.oracle.ledger.rows()]
 
     def report(self, path=None):
-        """Write a page of the search and return its path: by default `report.html` in its folder.
-
-        Front, costs, hyperparameters and their importance, learning curves, and the best network.
-        It may be written at any time. Without matplotlib it raises an `ImportError`.
+        """Write a page of front, costs, hyperparameters, curves and the best network; by default
+        `report.html` in the project's folder. Return its path.
         """
         return report.write(self, path)
