@@ -169,6 +169,26 @@ def test_paused_trials_are_judged_by_samplers_and_never_best(tmp_path):
         tuner.best(params=3)
 
 
+def test_a_search_of_the_same_name_does_not_go_on_with_states_of_another(tmp_path):
+    space = Space([3])
+    folder = tmp_path / "p" / "trial_00000" / "execution_0"
+    keep = epochs.Training(folder, keras_tuner.Objective("val_score", "max"))
+    model = space.build(keras_tuner.HyperParameters())
+    model.fit(X, X, epochs=2, callbacks=keep.around([Curves(3)]), verbose=0)
+    run(make(tmp_path, space, max_trials=1))
+    assert space.trained == [(3, epoch) for epoch in range(1, EPOCHS + 1)]
+
+
+def test_a_hypermodel_that_trains_twice_cannot_be_paused(tmp_path):
+    class Twice(Space):
+        def fit(self, hp, model, *args, **kwargs):
+            super().fit(hp, model, *args, **kwargs)
+            return super().fit(hp, model, *args, **kwargs)
+
+    with pytest.raises(keras_tuner.errors.FatalValueError, match="is trained by one `fit`"):
+        run(make(tmp_path, Twice(), halving=tuning.Halving(factor=2)))
+
+
 def test_the_page_shows_the_search(tmp_path):
     tuner = run(make(tmp_path, sampler="tpe", halving=tuning.Halving(factor=2)))
     page = Path(tuner.report()).read_text()

@@ -68,8 +68,8 @@ def test_results_are_those_of_one_process(tmp_path):
         assert a["objectives"] == pytest.approx(b.pop("objectives"), rel=1e-5)
         assert {**a, "objectives": None} == {**b, "objectives": None}
         assert set(a["values"]) == {"width", "batch"} and a["epochs"] == 3
-    model = tuner.get_best_models()[0]
-    assert model.count_params() == tuner.trials_table()[0]["params"] or len(ours) == 2
+    params = {row["params"] for row in tuner.trials_table()}
+    assert tuner.get_best_models()[0].count_params() in params
 
 
 def test_a_process_that_dies_costs_one_trial(tmp_path):

@@ -21,7 +21,7 @@ import heads
 import tuning
 from tests.slow import slow
 from tuning import proposing
-from tuning.budget import measure
+from tuning.budget import static_facts
 
 DIGITS = datasets.load_digits()
 IMAGES, LABELS = DIGITS.images[:500, ..., None].astype("float32"), DIGITS.target[:500]
@@ -99,7 +99,7 @@ def test_the_rival_of_images_is_scikit_learn_s(digits):
 def test_the_model_is_a_point_of_its_space(digits):
     model = digits.model()
     assert model.count_params() == digits.estimate["params"]
-    assert digits.estimate["macs"] == measure(model)["macs"]
+    assert digits.estimate["macs"] == static_facts(model)[0]["macs"]
     hp = keras_tuner.HyperParameters()
     digits.space(hp)
     for name, value in digits.chosen.items():
@@ -143,7 +143,7 @@ def test_budgets_are_kept(budget, family, said, monkeypatch):
     monkeypatch.setattr(PROPOSE, "rivals", lambda *_: [{"scores": {"accuracy": 0}}])
     found = propose((IMAGES, LABELS), device=budget)
     limits = budget if isinstance(budget, dict) else budget.limits
-    facts = measure(found.model())
+    facts, _ = static_facts(found.model())
     assert all(facts[name] <= limit for name, limit in limits.items())
     assert found.chosen["family"] == family
     assert facts["params"] > 10_000  # and what is left of it is used

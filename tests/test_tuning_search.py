@@ -520,8 +520,11 @@ def test_finalists_are_trained_anew_and_tested_once(trained, capsys):
     (other,) = trained.retrain(x, y, test=(x, y), trials=front[:1], seeds=3, epochs=2)
     assert other.test_reads == 2 and other.scores["accuracy"][:2] == scores
     assert "accuracy" in str(other)
+    other = (x[:8], 1 - y[:8])  # another test is not the first
+    (judged,) = trained.retrain(x, y, test=other, trials=front[:1], seeds=2, epochs=2)
+    assert judged.scores["loss"] != finalist.scores["loss"] and judged.test_reads == 3
     (longer,) = trained.retrain(x, y, test=(x, y), trials=front[:1], seeds=2, epochs=3)
-    assert longer.test_reads == 3  # other settings are another training
+    assert longer.test_reads == 4  # other settings are another training
     for wrong in ({"seeds": 0}, {"seeds": 1.5}, {"trials": []}):
         with pytest.raises(ValueError, match="Received"):
             trained.retrain(x, y, test=(x, y), **wrong)

@@ -133,6 +133,48 @@ def test_overwrite_begins_anew_in_a_shared_store(tmp_path):
     assert len(values(other)) == 1  # another search of the same store stays
 
 
+def test_half_a_line_is_cut_off_while_others_write(tmp_path):
+    first = make(tmp_path, "a.journal", max_trials=2)
+    first.search(verbose=0)
+    path = Path(first.project_dir, "a.journal")
+    with path.open("ab") as file:
+        file.write(b'{"op_code": 5')
+    first.oracle.max_trials = 4
+    first.search(verbose=0)
+    assert len(values(make(tmp_path, "a.journal"))) == 4
+
+
+def test_two_workers_that_take_up_one_trial_leave_one(tmp_path):
+    first = make(tmp_path, max_trials=3)
+    first.gate.next()
+    first.oracle.give_back()
+    first.oracle.ledger.take_up_again(0)  # as another worker at the same moment
+    second = make(tmp_path, max_trials=3)
+    trials = first.oracle.propose(), second.oracle.propose()
+    for tuner, trial in zip((first, second), trials):
+        tuner.gate._build(trial)
+    repeats = [t.oracle.is_repeat(x) for t, x in zip((first, second), trials)]
+    assert repeats == [False, True]
+    for tuner in (first, second):
+        tuner.oracle.give_back()
+
+
+def test_passwords_are_not_shown():
+    for url in (
+        "mysql://me:p@ss@db/x",
+        "mysql://db/x?user=me&password=p@ss",
+        "mysql://me:p@ss@db:a",
+    ):
+        assert "ss" not in store.shown(url).replace("***", "")
+
+
+def test_a_process_that_is_dead_but_not_waited_for_is_dead():
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    while workers.start_of(process.pid) is not None:
+        pass
+    process.wait()
+
+
 class Stub:
     number = 7
 

@@ -31,8 +31,9 @@ class Costs:
         running.facts, rows = static_facts(model, required=self.wanted)
         violations = self.budget.violations(running.facts)
         if not violations and self.measures:
-            running.architecture = architecture(model)
             running.features = features(rows)
+            known = architecture(model)
+            running.architecture = known and f"{known} {running.features}"
             self._run(running, model)
         costs = {**running.facts, **running.foretold}
         running.limits = self.budget.excess(costs)
@@ -66,6 +67,8 @@ class Costs:
         if len(known) >= LEAST:
             for name in set(self.budget.limits) & set(MEASURED):
                 costs = [facts[name] for _, facts in known]
+                if min(costs) <= 0:  # it could not be told
+                    continue
                 predictor = Predictor([each for each, _ in known], costs)
                 self.errors[name] = predictor.error
                 if predictor.least(model) > self.budget.limits[name]:

@@ -46,6 +46,12 @@ class Device:
                 f"`threads` must be a whole number above zero. Received: threads={self.threads!r}."
             )
 
+    def settings(self) -> dict:
+        """Return what is measured, as plain data."""
+        name = getattr(self.answer, "__qualname__", type(self.answer).__name__)
+        own = {} if self.answer is None else {"answer": name}
+        return {"precision": self.precision, "threads": self.threads, **own}
+
     def measure(self, model) -> dict:
         """Return `{"size_kb": …, "latency_ms": …, "memory_mb": …}` of a model's file."""
         answer = self.answer or answering
@@ -95,10 +101,23 @@ def architecture(model) -> str | None:
 
 
 def _plain(value):
-    if isinstance(value, dict):
-        kept = {k: v for k, v in value.items() if k not in TRAINING}
-        return {k: _plain(v) for k, v in kept.items() if not str(k).endswith(TRAINING_ENDS)}
-    return [_plain(x) for x in value] if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)):
+        return [_plain(x) for x in value]
+    if not isinstance(value, dict):
+        return value
+    if isinstance(value.get("config"), dict) and _is_known(value):
+        value = {**value, "config": {k: x for k, x in value["config"].items() if _counts(k)}}
+    return {name: _plain(x) for name, x in value.items()}
+
+
+def _is_known(layer):
+    """Return whether a configuration is of a class of Keras or of this package."""
+    module, registered = str(layer.get("module")), str(layer.get("registered_name"))
+    return module.startswith("keras.") or registered.startswith("keras_blocks>")
+
+
+def _counts(name):
+    return name not in TRAINING and not name.endswith(TRAINING_ENDS)
 
 
 @contextlib.contextmanager
@@ -109,6 +128,9 @@ def alone():
     except ImportError:  # Windows
         yield
         return
-    with open(Path(tempfile.gettempdir(), "keras_blocks_measure.lock"), "a") as file:
+    path = Path(tempfile.gettempdir(), "keras_blocks_measure.lock")
+    if not path.exists():
+        path.touch()
+    with path.open() as file:  # for reading: it may be another user's
         fcntl.flock(file, fcntl.LOCK_EX)
         yield  # closing the file ends it, a death of the process too

@@ -7,9 +7,11 @@ In its folder stand `state_00007.npz`, what trains and its optimizer after seven
 import json
 import os
 import time
+import zipfile
 from pathlib import Path
 
 import keras
+import keras_tuner
 import numpy as np
 
 STATE_EVERY = 10.0  # seconds; an epoch that is better than all before is always kept
@@ -46,6 +48,12 @@ class Training:
         """Go on with what is kept, if a model can take it."""
         self.fits += 1
         self.folder.mkdir(parents=True, exist_ok=True)
+        model._initial_epoch = None  # of a training before, which Keras keeps
+        if self.paused:
+            raise keras_tuner.errors.FatalValueError(
+                "A trial that may be paused is trained by one `fit`. Received: a HyperModel whose "
+                "`fit` trains again after the pause. Leave out `halving`."
+            )
         if self.fits > 1:  # which of its trainings a state belongs to cannot be told
             remove(self.folder, "state")
             return
@@ -122,8 +130,11 @@ def restore(model, path):
     if model.optimizer is not None:
         model.optimizer.build(model.trainable_variables)
     found = variables(model)
-    with np.load(path) as arrays:
-        kept = [arrays[name] for name in arrays.files]
+    try:
+        with np.load(path) as arrays:
+            kept = [arrays[name] for name in arrays.files]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # a power cut
+        return False
     if [x.shape for x in kept] != [tuple(x.shape) for x in found]:
         return False
     for variable, value in zip(found, kept):
@@ -182,7 +193,7 @@ def write_rows(path, rows):
 
 def save(path, write):
     """Let a function write a file, whole or not at all."""
-    part = path.with_name(f"part_{path.name}")
+    part = path.with_name(f"part_{os.getpid()}_{path.name}")
     write(part)
     os.replace(part, path)
 

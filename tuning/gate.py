@@ -113,7 +113,7 @@ class Gate:
             f"{self.in_a_row} candidates in a row were over the budget ({blamed}); the smallest "
             f"seen: {smallest}; the nearest, {nearest['values']}: {nearest['reason']}"
         )
-        if any(row["state"] in ("completed", "failed") for row in rows):
+        if any(row["state"] in ("completed", "paused", "failed") for row in rows):
             return message
         raise ValueError(
             "The space must hold models within the budget. "

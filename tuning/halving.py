@@ -91,6 +91,7 @@ class Judge:
                 return True
             point = results.point(rows, running.facts, self.ledger.objectives)
             running.optuna.set_user_attr(RUNG.format(done), point)
+            running.rung = done
             running.paused = not self.passes(done, point)
             return not running.paused
 

@@ -104,6 +104,9 @@ class Isolation:
         try:
             told.send(job)
             while True:
+                while not asked.poll(1):  # what the child began may hold the pipe open
+                    if process.poll() is not None and not asked.poll():
+                        raise EOFError
                 word, *rest = asked.recv()
                 if word == "done":
                     return rest
@@ -136,7 +139,8 @@ def death(code):
     """Return, in words, how a process died."""
     if code >= 0:
         return f"exit status {code}"
-    name = signal.Signals(-code).name
+    known = {int(x): x.name for x in signal.Signals}
+    name = known.get(-code, f"signal {-code}")
     return f"{name}, as when memory runs out" if name == "SIGKILL" else name
 
 

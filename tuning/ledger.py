@@ -94,7 +94,7 @@ class Ledger:
             passes: Function of a rung and of the objectives of a trial there.
         """
         paused = [t for t in self.current() if outcome(t) == "paused"]
-        rungs = {t.number: t.user_attrs["record"]["epochs"] for t in paused}
+        rungs = {t.number: t.user_attrs["record"]["rung"] for t in paused}
         for trial in sorted(paused, key=lambda t: -rungs[t.number]):
             rung = rungs[trial.number]
             if passes(rung, trial.user_attrs[RUNG.format(rung)]):
@@ -103,7 +103,10 @@ class Ledger:
 
     def tried(self, without=None):
         """Return the trials whose configuration must not come again."""
-        return [t for t in self.current() if outcome(t) in TRIED and t.number != without]
+        tried = [t for t in self.current() if outcome(t) in TRIED and t.number != without]
+        # Of two that run at once the first stays, not neither.
+        later = {t.number for t in tried if without is not None and t.number > without}
+        return [t for t in tried if t.number not in later or outcome(t) != "running"]
 
     def end(self, number, record, pruned=True):
         """Tell Optuna how the trial with this record ended.
@@ -240,6 +243,7 @@ def make_record(trial, became, reason, running, objectives):
         "features": running.features,
         "values": {o.name: float(values[o.name]) for o in objectives if o.name in values},
         "epochs": running.epochs,
+        "rung": running.rung,
         "seconds": round(time.perf_counter() - running.began, 3),
         "gate_seconds": round(running.gate_seconds, 3),
         "trial": state,

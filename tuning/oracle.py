@@ -108,6 +108,10 @@ class OptunaOracle(keras_tuner.Oracle):
                 return False
             time.sleep(min(1.0, workers.STALE_AFTER / 10))
 
+    def was_taken_up(self, trial_id):
+        """Return whether a trial goes on where another stood."""
+        return "retry_of" in self.ledger.all()[int(trial_id)].user_attrs
+
     def root(self, trial_id):
         """Return the id under which a trial began that was taken up again."""
         return f"{root_of(self.ledger.all()[int(trial_id)]):05d}"
@@ -153,8 +157,7 @@ class OptunaOracle(keras_tuner.Oracle):
         """Store the outcome of a trial; raise if too many in a row have failed."""
         if self.running[trial.trial_id].paused and trial.status == "COMPLETED":
             self.end(trial, "paused")
-            del self.trials[trial.trial_id]  # KerasTuner knows no such outcome
-            self.start_order.remove(trial.trial_id)
+            self.trials.pop(trial.trial_id, None)  # KerasTuner knows no such outcome
             return
         if trial.status == "COMPLETED":
             self.score_trial(trial)
@@ -206,8 +209,9 @@ class OptunaOracle(keras_tuner.Oracle):
         self.failures = []
         for trial_id, running in list(self.running.items()):
             running.beat.stop()
-            running.optuna.set_user_attr("given_back", True)
-            self.study.tell(running.optuna, state=TrialState.FAIL)
+            if not self.ledger.is_over(running.optuna.number):
+                running.optuna.set_user_attr("given_back", True)
+                self.study.tell(running.optuna, state=TrialState.FAIL)
             self.trials.pop(trial_id, None)
             del self.running[trial_id]
         self.offered = None

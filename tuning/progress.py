@@ -36,7 +36,11 @@ class Progress:
     def trial(self, trial):
         """Say how a trial ended."""
         oracle = self.oracle
-        row = next(r for r in reversed(oracle.ledger.rows()) if r["number"] == int(trial.trial_id))
+        rows = reversed(oracle.ledger.rows())
+        row = next((r for r in rows if r["number"] == int(trial.trial_id)), None)
+        if row is None:
+            self.say(f"trial {int(trial.trial_id)} was taken over by another worker")
+            return
         head = f"trial {oracle.ledger.spent()}/{oracle.max_trials}"
         if trial.status != "COMPLETED":
             parts = [head, f"failed: {short(row['reason'])}", f"{row['seconds']:.1f} s"]

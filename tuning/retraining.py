@@ -1,11 +1,13 @@
 """Finalists of a search: trained anew from several seeds, and tested once."""
 
 import dataclasses
+import hashlib
 import json
 import statistics
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from tuning import samplers
 from tuning.answers import value
@@ -97,11 +99,15 @@ def retrain(tuner, trial, args, test, seeds, fit):
 
 def _trained(tuner, trial, path, args, test, seed, fit):
     """Return the scores of one training from a seed of its own."""
-    facts, settings = path.with_suffix(".json"), described(args, fit)
-    if path.exists() and facts.exists():
-        kept = json.loads(facts.read_text())
-        if kept["settings"] == settings:
-            return kept["scores"]
+    facts = path.with_suffix(".json")
+    settings = described({"fit": fit, "args": args})
+    asked = described(test.data)
+    kept = json.loads(facts.read_text()) if path.exists() and facts.exists() else {}
+    if kept.get("settings") == settings:
+        if kept["test"] != asked:
+            kept |= {"test": asked, "scores": test.evaluate(keras.saving.load_model(path))}
+            facts.write_text(json.dumps(kept))
+        return kept["scores"]
     own = samplers.derived_seed(tuner.oracle.seed, 2**31 + seed)
     model = fresh_model(tuner._build_hypermodel, trial.hyperparameters, own)
     options = {**fit, "callbacks": tuner._deepcopy_callbacks(fit.get("callbacks") or [])}
@@ -110,18 +116,23 @@ def _trained(tuner, trial, path, args, test, seed, fit):
     part = path.with_name(f"part_{path.name}")
     keras.saving.save_model(model, part)
     part.rename(path)
-    facts.write_text(json.dumps({"settings": settings, "scores": found}))
+    facts.write_text(json.dumps({"settings": settings, "test": asked, "scores": found}))
     return found
 
 
-def described(args, fit):
-    """Return what `fit` is given as far as it can be told: numbers, and shapes of arrays."""
-
-    def told(value):
-        if isinstance(value, (bool, int, float, str, type(None))):
-            return value
-        if isinstance(value, (list, tuple)):
-            return [told(x) for x in value]
-        return [type(value).__name__, *getattr(value, "shape", ())]
-
-    return {"args": told(args), **{name: told(value) for name, value in fit.items()}}
+def described(given):
+    """Return what a training is given as plain data; of arrays, what tells their contents apart."""
+    if isinstance(given, (bool, int, float, str, type(None))):
+        return given
+    if isinstance(given, dict):
+        return {str(name): described(value) for name, value in given.items()}
+    if isinstance(given, (list, tuple)):
+        return [described(value) for value in given]
+    try:
+        array = np.ascontiguousarray(given)
+    except Exception:  # a data set or an object, which is told by its kind alone
+        array = np.empty(0, object)
+    kind = type(given).__name__
+    if array.dtype == object:
+        return [kind]
+    return [kind, *array.shape, hashlib.sha256(array.tobytes()).hexdigest()[:16]]

@@ -26,6 +26,7 @@ class Running:
         gate_seconds: Time before its training.
         epochs: Number of epochs trained.
         paused: Whether its training was paused.
+        rung: Number of epochs after which it was judged last.
     """
 
     optuna: optuna.trial.Trial
@@ -39,6 +40,7 @@ class Running:
     gate_seconds: float = 0.0
     epochs: int = 0
     paused: bool = False
+    rung: int = 0
     limits: dict = dataclasses.field(default_factory=dict)  # share by which each is exceeded
 
 

@@ -3,14 +3,14 @@
 import contextlib
 import os
 
-from tuning import answers, report, retraining
+from tuning import answers, epochs, report, retraining
 from tuning.budget import Budget
 from tuning.costs import Costs
 from tuning.gate import Gate
 from tuning.isolated import Isolation
 from tuning.oracle import OptunaOracle
 from tuning.progress import Progress, quiet
-from tuning.settings import check_counts, check_search, check_settings
+from tuning.settings import check_counts, check_search, check_settings, lasting
 from tuning.store import location
 from tuning.tuner import OptunaTuner
 
@@ -42,8 +42,7 @@ class ParetoSearch(OptunaTuner):
         max_consecutive_failed_trials: Number of failures in a row that ends the search with an
             error; the next search trains them again.
         max_consecutive_refused: Number of candidates over the budget in a row that ends it.
-        directory: Folder of projects.
-        project_name: Folder of this search in it.
+        directory, project_name: Folder of projects, and that of this search in it.
         overwrite: Whether to begin anew where the project exists.
         answer: Function from a model to the one that the device runs, which is measured; by
             default `heads.deploy`, of a model without heads the model itself.
@@ -55,8 +54,8 @@ class ParetoSearch(OptunaTuner):
             `directory` be shared, too: trainings that are taken up by another worker go on from
             there, and else begin anew.
         isolate: Whether every trial is trained in a process of its own (Linux, macOS): then its
-            memory is free when it ends, and what crashes it costs one trial. It takes the seconds
-            that importing Keras takes, and what the search is given must be picklable.
+            memory is free when it ends, and what crashes it costs one trial. It takes the time of
+            importing Keras, and what the search is given must be picklable.
         **kwargs: Further arguments of `keras_tuner.Tuner`, such as `executions_per_trial`.
 
     Raises:
@@ -102,6 +101,7 @@ class ParetoSearch(OptunaTuner):
             kwargs,
             answer,
             halving,
+            isolate,
             max_trials=max_trials,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
             max_consecutive_refused=max_consecutive_refused,
@@ -118,11 +118,9 @@ class ParetoSearch(OptunaTuner):
             overwrite=overwrite,
             **kwargs,
         )
-        names = [[o.name, o.direction] for o in oracle.objectives]
-        settings = {"objectives": names, "budget": self.budget.limits}
-        self.costs = Costs(oracle, self.budget, self.budget.device(answer))
-        if self.costs.measures:
-            settings |= {"precision": self.budget.precision, "threads": self.budget.threads}
+        device = self.budget.device(answer)
+        self.costs = Costs(oracle, self.budget, device)
+        settings = lasting(oracle, self.budget, device if self.costs.measures else None)
         name = "search" if storage is None else project_name or "search"
         oracle.open(location(storage, self.project_dir), settings, name, overwrite)
         self.gate = Gate(self, max_consecutive_refused)
@@ -174,10 +172,14 @@ class ParetoSearch(OptunaTuner):
 
     def on_trial_end(self, trial):
         """Store the outcome of a trial and say it."""
+        running = self.oracle.running[trial.trial_id]
         try:
             self.oracle.end_trial(trial)
         finally:
-            self.progress.trial(trial)
+            if trial.trial_id not in self.oracle.running:  # what it became is stored
+                if trial.status == "FAILED" or not running.paused:  # it will not go on
+                    epochs.forget(self.get_trial_dir(trial.trial_id))
+                self.progress.trial(trial)
 
     def pareto_front(self):
         """Return the completed trials that no other dominates, best main objective first.
@@ -227,15 +229,14 @@ class ParetoSearch(OptunaTuner):
         for trial in trials:
             found.append(retraining.retrain(self, trial, args, test, seeds, fit))
             self.progress.say(str(found[-1]))
-        if test.reads > 1:
-            self.progress.say(f"the test was read {test.reads} times: choose nothing by it")
+        self.progress.say(f"the test was read {test.reads} times")
         return found
 
     def trials_table(self):
         """Return every candidate as a dict of plain values, in the order of their proposal.
 
-        Keys: `number`; `state` (`"completed"`, `"failed"`, `"refused"`, `"running"` or
-        `"waiting"`); `values` of the hyperparameters; `objectives`; the facts `params`,
+        Keys: `number`; `state` (`"completed"`, `"paused"`, `"failed"`, `"refused"`, `"running"` or
+        `"waiting"`); `epochs`; `values` of the hyperparameters; `objectives`; the facts `params`,
         `macs`, `size_kb`, `latency_ms` and `memory_mb`; `foretold`, costs by which it was refused
         without a measurement; `reason` (of a refusal or failure); `seconds`, of them
         `gate_seconds` before the training; `front`.

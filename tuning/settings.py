@@ -1,5 +1,6 @@
 """What a search is given, checked before anything is written."""
 
+import dataclasses
 import os
 
 import keras
@@ -8,8 +9,10 @@ import keras_tuner
 from tuning.budget import Budget
 from tuning.halving import Halving
 
+IN_ONE_PROCESS = ("optimizer", "loss", "metrics", "distribution_strategy")
 
-def check_settings(seed, budget, further, answer=None, halving=None, **counts):
+
+def check_settings(seed, budget, further, answer=None, halving=None, isolate=False, **counts):
     """Raise where an argument of `ParetoSearch` is wrong.
 
     Args:
@@ -18,6 +21,7 @@ def check_settings(seed, budget, further, answer=None, halving=None, **counts):
         further: Arguments for KerasTuner.
         answer: Its `answer`.
         halving: Its `halving`.
+        isolate: Its `isolate`.
         **counts: Arguments that must be whole numbers above zero.
     """
     check_counts(**counts)
@@ -38,6 +42,12 @@ def check_settings(seed, budget, further, answer=None, halving=None, **counts):
         raise ValueError(
             "A trial that may be paused is trained once. Received: executions_per_trial="
             f"{further['executions_per_trial']} with halving={halving}. Leave one out."
+        )
+    given = [name for name in IN_ONE_PROCESS if further.get(name) is not None]
+    if isolate and given:
+        raise ValueError(
+            "In processes of their own models are as the model-building function compiles them. "
+            f"Received: isolate=True and {', '.join(given)}. Leave one out."
         )
     if further.get("max_model_size"):
         raise ValueError(
@@ -81,6 +91,23 @@ def check_compiled(hypermodel, model):
             "The model-building function must return a compiled keras.Model. "
             f"Received: {model.name!r}, not compiled. Call model.compile(...) in it."
         )
+
+
+def lasting(oracle, budget, device):
+    """Return what may not change while a search goes on, as plain data.
+
+    Args:
+        oracle: Its oracle.
+        budget: Its budget.
+        device: Its `Device` if models are measured, else `None`.
+    """
+    objectives = [[o.name, o.direction] for o in oracle.objectives]
+    settings = {"objectives": objectives, "budget": budget.limits}
+    if device is not None:
+        settings |= device.settings()
+    if oracle.halving is not None:
+        settings["halving"] = dataclasses.astuple(oracle.halving)
+    return {name: list(x) if isinstance(x, tuple) else x for name, x in settings.items()}
 
 
 def keep(study, settings):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -60,7 +61,7 @@ def open_study(storage, directions, name="search", overwrite=False):
         except ImportError as error:
             raise ImportError(
                 f"A database of this kind needs a package. Received: {shown(storage)}, and no "
-                f"{error.name}. Install it, such as psycopg2-binary or pymysql."
+                f"{error.name or error}. Install it, such as psycopg2-binary or pymysql."
             ) from error
         time.sleep(0.05 * (attempt + 1))
     wanted = [f"{direction}imize".upper() for direction in directions]
@@ -106,9 +107,8 @@ def shown(storage):
     >>> shown("postgresql://me:secret@db/x")
     'postgresql://me:***@db/x'
     """
-    if "://" not in storage:
-        return storage
-    return sqlalchemy.engine.make_url(storage).render_as_string(hide_password=True)
+    hidden = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", storage)
+    return re.sub(r"(password=)[^&]*", r"\1***", hidden)
 
 
 def _storage(storage):
@@ -118,22 +118,34 @@ def _storage(storage):
     if storage.endswith(JOURNAL):
         journal = optuna.storages.journal
         lock = journal.JournalFileOpenLock(storage)
-        _mend(storage, lock)
-        return optuna.storages.JournalStorage(journal.JournalFileBackend(storage, lock_obj=lock))
+        mend(storage, lock)
+        return optuna.storages.JournalStorage(Journal(storage, lock_obj=lock))
     engine = {"creator": lambda: _connect(storage), "poolclass": sqlalchemy.pool.QueuePool}
     return optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine)
 
 
-def _mend(path, lock):
-    """Cut off the line that a worker had half written when it died: no other could be read."""
-    if not os.path.exists(path):
+class Journal(optuna.storages.journal.JournalFileBackend):
+    """A journal that cuts off what a worker had half written when it died or the disk was full.
+
+    Nothing that is written behind half a line could be read.
+    """
+
+    def append_logs(self, logs):
+        mend(self._file_path, self._lock)
+        super().append_logs(logs)
+
+
+def mend(path, lock):
+    """Cut off half a line at the end of a journal."""
+    if not os.path.exists(path) or not os.path.getsize(path):
         return
     lock.acquire()
     try:
         with open(path, "rb+") as file:
-            content = file.read()
-            if content and not content.endswith(b"\n"):
-                file.truncate(content.rfind(b"\n") + 1)
+            file.seek(-1, os.SEEK_END)
+            if file.read() != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
     finally:
         lock.release()
 

@@ -35,8 +35,10 @@ class Trainer:
     def _execute(self, execution, fit, callbacks):
         folder = self.folder / f"execution_{execution}"
         training = Training(folder, self.objective, self.goes_on)
-        found = fit(training.around([*callbacks(execution), results.StopAtNaN()]))
-        self.epochs = max(self.epochs, len(training.rows))
+        try:
+            found = fit(training.around([*callbacks(execution), results.StopAtNaN()]))
+        finally:
+            self.epochs = max(self.epochs, len(training.rows))
         if isinstance(found, keras.callbacks.History) and training.rows:
             # What was trained before it was taken up again belongs to it.
             found.history = results.columns(training.rows)

@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import shutil
 import traceback
 
 import keras_tuner
@@ -23,6 +24,9 @@ class OptunaTuner(keras_tuner.Tuner):
         oracle, running = self.oracle, self.oracle.running[trial.trial_id]
         goes_on = oracle.judge.of(running) if oracle.judge else None
         folder = pathlib.Path(self.get_trial_dir(trial.trial_id))
+        if not oracle.was_taken_up(trial.trial_id):  # what lies there is another search's
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
         if self.isolation:
             self.gate.take(trial.hyperparameters)  # which is built anew there
             settings = {"folder": str(folder), "executions": self.executions_per_trial}
@@ -38,9 +42,10 @@ class OptunaTuner(keras_tuner.Tuner):
             return self._build_and_fit_model(trial, *args, callbacks=callbacks, **kwargs)
 
         trainer = Trainer(folder, self.executions_per_trial, oracle.objective, goes_on)
-        found = trainer.run(fit, own)
-        running.epochs = trainer.epochs
-        return found
+        try:
+            return trainer.run(fit, own)
+        finally:
+            running.epochs = trainer.epochs
 
     def get_trial_dir(self, trial_id):
         """Return the folder of a trial: that of the first, where it was taken up again."""
@@ -96,9 +101,6 @@ class OptunaTuner(keras_tuner.Tuner):
         except Exception as error:
             trace = getattr(error, "trace", None)  # of a process of its own
             trial.status, trial.message = "FAILED", trace or traceback.format_exc()
-        paused = self.oracle.running[trial.trial_id].paused
-        if trial.status == "FAILED" or not paused:  # it will not go on
-            epochs.forget(self.get_trial_dir(trial.trial_id))
 
     def _run_and_update_trial(self, trial, *args, **kwargs):
         found = self.run_trial(trial, *args, **kwargs)

@@ -1,23 +1,37 @@
 """Who runs a trial, and whether that process still lives."""
 
+import contextlib
+import functools
 import os
 import socket
 import threading
 import time
+from pathlib import Path
 
 STALE_AFTER = 120.0  # seconds without a new beat after which a worker elsewhere counts as dead
 
 
 def worker():
     """Return who this process is: host, process id and, where known, its start."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "start": start_of(os.getpid())}
+    return {"host": host(), "pid": os.getpid(), "start": start_of(os.getpid())}
+
+
+@functools.cache
+def host():
+    """Return what tells machines and containers apart that may have the same name."""
+    words = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        words.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        words.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(words)
 
 
 def start_of(pid):
     """Return when a process of this machine started, in ticks; `None` if it cannot be told."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return int(file.read().rpartition(")")[2].split()[19])
+            fields = file.read().rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else int(fields[19])  # dead, but not waited for
     except (OSError, IndexError, ValueError):
         return None
 
@@ -68,7 +82,7 @@ class Watch:
 
     def _process(self, trial):
         owner = trial.user_attrs.get("worker")
-        if owner and owner["host"] == socket.gethostname() and owner["start"] is not None:
+        if owner and owner["host"] == host() and owner["start"] is not None:
             return start_of(owner["pid"]) == owner["start"]
         return None
 
