@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import tuning
+from tests.slow import slow
 from tuning import epochs
 
 X = np.linspace(-1, 1, 32, dtype="float32")[:, None]
@@ -108,6 +109,7 @@ def test_the_best_is_trained_to_the_end_with_few_epochs(tmp_path):
         )
 
 
+@slow
 def test_every_trial_that_may_go_on_did(tmp_path):
     """When the search ends, no paused trial is among the best of its rung."""
     tuner = run(make(tmp_path, halving=tuning.Halving(factor=2)))
@@ -151,15 +153,21 @@ def test_averages_are_the_best_weights_and_what_trains_goes_on(tmp_path):
     assert abs(model.get_weights()[0] - seen[number - 1][0]) > 1e-3  # the average
 
 
+@slow
 def test_several_objectives_pause_what_is_dominated(tmp_path):
-    objectives = [keras_tuner.Objective("val_score", "max"), "params"]
-    tuner = run(make(tmp_path, objectives=objectives, halving=tuning.Halving()))
-    rows = tuner.trials_table()
-    # The score falls with the width after one epoch only as the params rise: a front throughout.
-    assert [row["state"] for row in rows] == ["completed"] * 9
-    assert len(tuner.pareto_front()) == 9
+    score = keras_tuner.Objective("val_score", "max")
+    tuner = run(make(tmp_path / "a", objectives=[score, "params"], halving=tuning.Halving()))
+    # The wider, the better and the larger: a front throughout.
+    assert [row["state"] for row in tuner.trials_table()] == ["completed"] * 9
+    both = [score, keras_tuner.Objective("params", "max")]
+    tuner = run(make(tmp_path / "b", objectives=both, halving=tuning.Halving()))
+    states = [row["state"] for row in tuner.trials_table()]
+    assert states.count("paused") > 3
+    (best,) = tuner.pareto_front()
+    assert best.hyperparameters["width"] == 9
 
 
+@slow
 def test_paused_trials_are_judged_by_samplers_and_never_best(tmp_path):
     tuner = run(make(tmp_path, sampler="tpe", halving=tuning.Halving()))
     paused = [row["number"] for row in tuner.trials_table() if row["state"] == "paused"]
@@ -200,6 +208,7 @@ def test_the_page_shows_the_search(tmp_path):
     assert "The front" in Path(empty.report(tmp_path / "empty.html")).read_text()
 
 
+@slow
 def test_more_trials_go_on_with_paused_ones(tmp_path):
     run(make(tmp_path, max_trials=4, halving=tuning.Halving()))
     tuner = run(make(tmp_path, max_trials=9, halving=tuning.Halving()))

@@ -91,6 +91,7 @@ def test_a_process_that_dies_costs_one_trial(tmp_path):
     assert {"failed"} < {row["state"] for row in tuner.trials_table()}
 
 
+@slow
 def test_halving_is_asked_across_the_processes(tmp_path):
     halving = tuning.Halving(min_epochs=1, factor=2)
     tuner = search(tmp_path, Odd(), halving=halving, max_trials=3)

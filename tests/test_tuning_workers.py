@@ -160,12 +160,9 @@ def test_two_workers_that_take_up_one_trial_leave_one(tmp_path):
 
 
 def test_passwords_are_not_shown():
-    for url in (
-        "mysql://me:p@ss@db/x",
-        "mysql://db/x?user=me&password=p@ss",
-        "mysql://me:p@ss@db:a",
-    ):
-        assert "ss" not in store.shown(url).replace("***", "")
+    for rest in ("me:secr@t@db/x", "db/x?user=me&password=secr@t", "me:secr@t@db:a"):
+        url = f"mysql://{rest}"
+        assert "secr" not in store.shown(url) and "@t" not in store.shown(url)
 
 
 def test_a_process_that_is_dead_but_not_waited_for_is_dead():

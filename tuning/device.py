@@ -85,6 +85,7 @@ def architecture(model) -> str | None:
 
     Names count, so that layers must be named alike, as those of models of a search are.
 
+    >>> import keras
     >>> def make(rate):
     ...     x = keras.Input((3,), name="x")
     ...     return keras.Model(x, keras.layers.Dropout(rate, name="drop")(x))

@@ -245,7 +245,5 @@ class ParetoSearch(OptunaTuner):
         return [{**row, "front": row["number"] in best} for row in self.oracle.ledger.rows()]
 
     def report(self, path=None):
-        """Write a page of front, costs, hyperparameters, curves and the best network; by default
-        `report.html` in the project's folder. Return its path.
-        """
+        """Write a page of the search, by default `report.html` in its folder; return its path."""
         return report.write(self, path)
