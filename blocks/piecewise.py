@@ -32,7 +32,8 @@ class PiecewiseLinear(PlainArguments, layers.Layer):
     [[-0.5, 0.0], [1.0, 0.0], [0.0, 1.0]]
     """
 
-    takes_missing = True  # in files of floats
+    takes_missing = True
+    stays_float = True  # in int8 files: 256 steps for all columns are none for most
 
     def __init__(self, points, gaps=(), **kwargs):
         super().__init__(autocast=False, **kwargs)  # large numbers in half precision are none

@@ -245,3 +245,19 @@ def test_what_a_network_of_numbers_multiplies_is_counted():
     table = heads.Table.of({"age": np.arange(50.0), "job": np.array(["a", "b"] * 25)})
     facts = export.measure(backbones.mlp(table.columns, 8, 1))
     assert not facts.uncounted and facts.macs > 0
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="makes a file")
+def test_columns_of_all_ranges_survive_8_bits(tmp_path):
+    """One scale for counts of millions and for shares would leave nothing of the shares."""
+    import export
+
+    rng = np.random.default_rng(0)
+    rows = {"count": np.exp(rng.normal(5, 3, 300)), "share": rng.random(300)}
+    table = heads.Table.of({**rows, "job": rng.choice(["a", "b"], 300)})
+    x = table({**rows, "job": rng.choice(["a", "b"], 300)})
+    model = heads.attach(backbones.mlp(table.columns, 16, 2, periodic=None), heads.RegressionHead())
+    bundle = export.to_tflite(
+        model, tmp_path / "rows.tflite", "int8", calibration=x, measure=False, tolerance=30.0
+    )
+    assert bundle.parity.outputs[0].sqnr_db > 30
