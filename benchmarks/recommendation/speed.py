@@ -5,7 +5,6 @@ Towers, batches and optimizer are the same; each side is written as its library'
 """
 
 import json
-import resource
 import subprocess
 import sys
 
@@ -16,6 +15,7 @@ from keras import layers
 import backbones
 import heads
 from benchmarks.timing import interleaved, seconds
+from export.latency import peak_memory
 
 USERS, ITEMS, UNITS, TEMPERATURE = 50_000, 20_000, 64, 0.05
 FIELDS, DEPTH, DENSE = (1000, 4000, 7, 7, 2, 2, 2, 9, 80, 230), 3, (256, 128)
@@ -150,4 +150,4 @@ def peak(name, batch):
 if __name__ == "__main__":
     train, _ = trainer(sys.argv[1], int(sys.argv[2]))
     seconds(train)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak_memory() / 1e6)
