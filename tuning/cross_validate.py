@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from tuning.folds import places_of
+from tuning.samplers import derived_seed
 
 OWN = ("x", "y", "validation_data")  # arguments of `fit` that the folds themselves are
 
@@ -111,7 +112,7 @@ def cross_validate(
     for i, (train, test) in enumerate(divided):
         start = time.perf_counter()
         if seed is not None:
-            keras.utils.set_random_seed(derived(seed, i))
+            keras.utils.set_random_seed(derived_seed(seed, i) >> 1)  # 31 bits
         model, inputs = _made(make, (take(x, train), take(y, train)))
         before = _fresh(model, before)
         of_train, of_test = (
@@ -145,15 +146,6 @@ def columns_of(x):
 def take(x, places):
     """Return some rows of an array, or of each array of a dict."""
     return {name: a[places] for name, a in x.items()} if isinstance(x, dict) else x[places]
-
-
-def derived(seed, i):
-    """Return the seed of fold `i`.
-
-    >>> derived(0, 1) == derived(0, 1) != derived(1, 0)
-    True
-    """
-    return int(np.random.SeedSequence([seed, i]).generate_state(1)[0] >> 1)
 
 
 def _check(x, y, seed, verbose, fit):

@@ -4,7 +4,7 @@ import heads
 from tuning.arguments import arguments
 from tuning.encoders import ENCODERS, HIGHEST, TAKES, encoder, with_norm
 from tuning.image_network import fixed_sides
-from tuning.tables import check_names
+from tuning.tables import check_names, without
 from tuning.training import compiled_space
 
 LEAST = 32  # side of an image, a position of the coarsest level
@@ -61,7 +61,7 @@ def detection_space(
     fixed_sides(input_shape, LEAST)
     takes = {name: set(arguments(kind)) - {"num_classes", "name"} for name, kind in HEADS.items()}
     check_names("both heads", head, set.intersection(*takes.values()))
-    own = {name: offered for name, offered in CHOICES.items() if name not in head}
+    own = without(CHOICES, head)
     common = [name for name in COMMON if name in own]
     takes = {name: set(names) - {*COMMON, *head} for name, names in takes.items()}
 

@@ -8,6 +8,7 @@ import numpy as np
 import export
 import heads
 from tuning.augment import augmentation
+from tuning.cross_validate import take
 from tuning.proposing.facts import Facts
 from tuning.proposing.plan import Plan
 from tuning.proposing.rivals import before_last
@@ -136,9 +137,7 @@ class Proposal:
         return scores_of(self.task, right, said)
 
     def _rows(self, places):
-        x, y = self.found.x, self.found.y
-        some = {name: a[places] for name, a in x.items()} if isinstance(x, dict) else x[places]
-        return some, y[places]
+        return take(self.found.x, places), self.found.y[places]
 
     def __str__(self):
         name, _ = decides(self.task, self.objective)

@@ -6,7 +6,7 @@ import backbones
 import heads
 from backbones.columns import table_inputs
 from tuning.arguments import arguments
-from tuning.tables import check_names
+from tuning.tables import check_names, without
 from tuning.tabular_space import NETWORKS
 from tuning.tabular_space import TAKES as OF_NETWORKS
 from tuning.training import compiled_space
@@ -186,8 +186,3 @@ def check_head(make, given, lists=False):
             "Rows of a table are no lists of candidates, as such a loss needs. "
             f"Received: loss={given['loss']!r}. Give loss='binary' or 'squared'."
         )
-
-
-def without(table, given):
-    """Return a table without the rows whose values are given."""
-    return {name: offered for name, offered in table.items() if name not in given}

@@ -11,6 +11,7 @@ import numpy as np
 
 from tuning import samplers
 from tuning.answers import value
+from tuning.epochs import save
 from tuning.gate import fresh_model
 from tuning.objectives import FACTS
 
@@ -113,9 +114,7 @@ def _trained(tuner, trial, path, args, test, seed, fit):
     options = {**fit, "callbacks": tuner._deepcopy_callbacks(fit.get("callbacks") or [])}
     tuner.hypermodel.fit(trial.hyperparameters, model, *args, **options)
     found = test.evaluate(model)
-    part = path.with_name(f"part_{path.name}")
-    keras.saving.save_model(model, part)
-    part.rename(path)
+    save(path, lambda part: keras.saving.save_model(model, part))
     facts.write_text(json.dumps({"settings": settings, "test": asked, "scores": found}))
     return found
 

@@ -106,8 +106,8 @@ def lasting(oracle, budget, device):
     if device is not None:
         settings |= device.settings()
     if oracle.halving is not None:
-        settings["halving"] = dataclasses.astuple(oracle.halving)
-    return {name: list(x) if isinstance(x, tuple) else x for name, x in settings.items()}
+        settings["halving"] = list(dataclasses.astuple(oracle.halving))
+    return settings
 
 
 def keep(study, settings):

@@ -137,17 +137,24 @@ class Journal(optuna.storages.journal.JournalFileBackend):
 
 def mend(path, lock):
     """Cut off half a line at the end of a journal."""
-    if not os.path.exists(path) or not os.path.getsize(path):
+    if not _torn(path):  # without the lock, as at every write
         return
     lock.acquire()
     try:
-        with open(path, "rb+") as file:
-            file.seek(-1, os.SEEK_END)
-            if file.read() != b"\n":
-                file.seek(0)
+        if _torn(path):
+            with open(path, "rb+") as file:
                 file.truncate(file.read().rfind(b"\n") + 1)
     finally:
         lock.release()
+
+
+def _torn(path):
+    """Return whether a journal ends within a line, or another worker writes one right now."""
+    if not os.path.exists(path) or not os.path.getsize(path):
+        return False
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def _connect(path):

@@ -116,6 +116,11 @@ def replaced(known, given, takes=None, what="choices", further=()):
     return table
 
 
+def without(table, given):
+    """Return a table without the rows whose values are given."""
+    return {name: offered for name, offered in table.items() if name not in given}
+
+
 def check_names(what, given, known, empty=True):
     """Raise where a table is none, or has a name that means nothing."""
     if not isinstance(given, dict):

@@ -6,7 +6,7 @@ import heads
 from tuning.arguments import arguments
 from tuning.encoders import ENCODERS, HIGHEST, TAKES, encoder, with_norm
 from tuning.image_network import LARGE, LEAST_SIDE, fixed_sides
-from tuning.tables import check_names
+from tuning.tables import check_names, without
 from tuning.training import compiled_space
 
 CHOICES = {
@@ -59,8 +59,7 @@ def unet_space(input_shape, num_classes, *, choices=None, steps=None, mean=0.0, 
     most = min(HIGHEST, int(math.log2(side / max(stems) / LEAST_SIDE)) + 1)
     sized = {"stem": stems, "stages": sorted({max(2, most - 1), most})}
     encoders = {**ENCODERS, "blocks": {**ENCODERS["blocks"], **sized}}
-    own = {**CHOICES, "encoder": encoders}
-    own = {name: offered for name, offered in own.items() if name not in head}
+    own = without({**CHOICES, "encoder": encoders}, head)
     options = [name for name in own if name != "encoder"]
 
     def network(chosen):

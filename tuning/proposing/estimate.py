@@ -25,23 +25,15 @@ def estimate(plan, data, rows, runtime):
     """
     batch, epochs = plan.recipe["batch_size"], plan.recipe["epochs"]
     model = plan.model()
-    found, _ = static_facts(model, required=())
-    if found["macs"] is None:
-        found |= _counted(model)
-    found |= {"train_memory_mb": _memory(model, batch), **_file(model, runtime)}
+    found, layers = static_facts(model, required=())
+    if found["macs"] is None and layers:
+        found["macs"] = sum(row.macs or 0 for row in layers)
+        found["macs_without"] = ", ".join(row.name for row in layers if row.macs is None)
+    found |= {"train_memory_mb": _memory(model, layers, batch), **_file(model, runtime)}
     step = _step(model, *data)
     each = math.ceil(rows / batch)
     found |= {"step_ms": step * 1e3, "epoch_s": step * each, "train_s": step * each * epochs}
     return found
-
-
-def _counted(model):
-    """Return the multiply-adds of the layers whose are known, and which are not."""
-    try:
-        told = export.measure(model)
-    except Exception:  # a layer that cannot be traced
-        return {}
-    return {"macs": told.macs, "macs_without": ", ".join(told.uncounted)}
 
 
 def _step(model, x, y):
@@ -54,11 +46,9 @@ def _step(model, x, y):
     return float(np.median(times[WARM:]))
 
 
-def _memory(model, batch):
+def _memory(model, layers, batch):
     """Return the MB that weights, what AdamW keeps, and the outputs of layers take in training."""
-    try:
-        layers = export.measure(model).layers
-    except Exception:  # a layer that cannot be traced
+    if not layers:  # one could not be traced
         return None
     values = sum(math.prod(x or 1 for x in shape[1:]) for shape in map(_shape, layers))
     return 4 * (MOMENTS * model.count_params() + batch * values) / 1e6

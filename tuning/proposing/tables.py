@@ -2,6 +2,7 @@
 
 import backbones
 import heads
+from tuning.cross_validate import take
 from tuning.proposing.facts import columns_of
 from tuning.proposing.heads_of import head_of
 from tuning.proposing.plan import Plan, around, largest, regularised, schedule, space_of, why_size
@@ -25,8 +26,7 @@ def plan_table(facts, train, budget):
         budget: A `tuning.Budget`.
     """
     rows, reasons = len(train), {}
-    some = {name: column[train] for name, column in facts.x.items()}
-    table = heads.Table.of(some, max_size=MOST_CATEGORIES)
+    table = heads.Table.of(take(facts.x, train), max_size=MOST_CATEGORIES)
     planned = _ranking if facts.task == "ranking" else _network
     plan = planned(facts, train, table, budget, reasons)
     plan.recipe |= schedule(rows, reasons)
