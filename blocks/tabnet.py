@@ -149,5 +149,6 @@ class TabNet(Block):
     def regularize(self, masks):
         """Add the entropy of the choices to the loss; symbolic tensors have none."""
         if self.sparsity and ops.is_tensor(masks):
+            masks = ops.cast(masks, "float32")  # in half precision 1e-15 is 0
             entropy = -ops.sum(masks * ops.log(masks + 1e-15), axis=-1)
-            self.add_loss(self.sparsity * ops.cast(ops.mean(entropy), "float32"))
+            self.add_loss(self.sparsity * ops.mean(entropy))

@@ -80,6 +80,7 @@ def test_numbers_beyond_float32_are_its_largest():
     table = heads.Table.of({"x": [1.0, 2.0, 1e39, -1e300]})
     ((first, *_, last),) = table.columns["points"]
     assert np.isfinite([first[0], last[0]]).all()
+    assert table({"x": [1e300, -1e300]})["numeric"].tolist() == [[np.inf], [-np.inf]]
 
 
 def test_a_table_is_kept_beside_the_model(tmp_path):
@@ -125,6 +126,8 @@ def test_values_that_are_there_often_have_one_score():
         ({"a": [1]}, {"numeric": ["a"], "categorical": ["a"]}, "each of one kind"),
         ({"a": [[1], [2]]}, {"categorical": ["a"]}, "Received: {'a': None}"),
         ({"a": [{}]}, {"categorical": ["a"]}, "strings, numbers or None"),
+        ({"a": 1}, {}, "Received: {'a': None}"),
+        ({"a": "word"}, {}, "Received: {'a': None}"),
     ],
 )
 def test_what_is_no_table_is_refused(rows, options, said):
@@ -150,6 +153,10 @@ def test_bags_are_filled_up(tmp_path):
     assert words.bags([[]]).shape == (1, 1)
     with pytest.raises(ValueError, match="Received: a list that is 'ab', a text"):
         words.bags([["a"], "ab"])
+    with pytest.raises(ValueError, match="Received: None as a list"):
+        words.bags([["a"], None])
+    with pytest.raises(ValueError, match="Received: length=-1"):
+        words.bags([["a"]], -1)
     words.save(tmp_path / "words.json")
     assert heads.Vocabulary.load(tmp_path / "words.json").values == words.values
 
@@ -237,6 +244,9 @@ def test_the_choices_entropy_is_a_loss():
     masks = array(layer(np.random.default_rng(0).normal(size=(6, 5, 2)), training=True)["masks"])
     entropy = -(masks * np.log(masks + 1e-15)).sum(-1).mean()
     np.testing.assert_allclose(array(layer.losses[0]), 0.5 * entropy, rtol=1e-4)
+    layer = blocks.TabNet(4, 2, dtype="mixed_float16")
+    layer(np.random.default_rng(0).normal(size=(6, 5, 2)), training=True)
+    assert np.isfinite(array(layer.losses[0]))  # of columns that are not read, too
 
 
 def test_what_a_network_of_numbers_multiplies_is_counted():

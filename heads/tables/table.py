@@ -107,7 +107,8 @@ class Table:
         inputs = {}
         if self.numeric:
             parts = [_numbers(rows.get(name, missing), name) for name in self.numeric]
-            inputs["numeric"] = np.stack(parts, axis=1).astype("float32")
+            with np.errstate(over="ignore"):  # infinite ones count as the outermost
+                inputs["numeric"] = np.stack(parts, axis=1).astype("float32")
         if self.vocabularies:
             parts = [words(rows.get(name, missing)) for name, words in self.vocabularies.items()]
             inputs["categorical"] = np.stack(parts, axis=1)
@@ -141,10 +142,11 @@ def normal_scores(values, count):
 
 def _columns(rows):
     """Return rows as a dict of columns; raise where these are none, or of unequal lengths."""
-    names = list(map(str, rows)) if hasattr(rows, "keys") else []
-    if len(set(names)) < len(names):
-        raise ValueError(f"Each column has a name of its own. Received: {', '.join(names)}.")
-    columns = {str(name): rows[name] for name in rows} if names else {}
+    names = list(rows.keys()) if hasattr(rows, "keys") else []
+    if len(set(map(str, names))) < len(names):
+        said = ", ".join(map(str, names))
+        raise ValueError(f"Each column has a name of its own. Received: {said}.")
+    columns = {str(name): rows[name] for name in names}
     for name, column in columns.items():
         if getattr(getattr(column, "dtype", None), "kind", "") in ("m", "M"):
             raise ValueError(
@@ -161,8 +163,9 @@ def _columns(rows):
 
 
 def _length(column):
-    """Return the number of a column's values; `None` where these are lists themselves."""
-    return None if any(np.ndim(x) for x in column) else len(column)
+    """Return the number of a column's values; `None` of a single one, or where they are lists."""
+    single = isinstance(column, (str, bytes)) or not np.iterable(column)
+    return None if single or any(np.ndim(x) for x in column) else len(column)
 
 
 def _holds_numbers(rows):

@@ -74,19 +74,27 @@ class Vocabulary:
                 values are kept.
 
         Raises:
-            ValueError: If a list is a single text, whose letters would be the values.
+            ValueError: If a list is a single value, such as a text, whose letters would be the
+                values, or `length` is out of its range.
         """
         rows = list(lists)
-        if single := [row for row in rows if isinstance(row, (str, bytes))]:
-            raise ValueError(
-                f"A list of lists of values is needed. Received: a list that is {single[0]!r}, a "
-                "text. Split it first."
-            )
+        for row in rows:
+            if isinstance(row, (str, bytes)):
+                raise ValueError(
+                    f"A list of lists of values is needed. Received: a list that is {row!r}, a "
+                    "text. Split it first."
+                )
+            if not np.iterable(row):
+                raise ValueError(
+                    f"A list of lists of values is needed. Received: {row!r} as a list. "
+                    "An empty one is []."
+                )
         rows = [list(row) for row in rows]
-        length = max(map(len, rows), default=0) if length is None else length
-        found = np.full((len(rows), max(1, length)), -1, "int32")
+        length = max(map(len, rows), default=0) or 1 if length is None else length
+        check_positive(length=length)
+        found = np.full((len(rows), length), -1, "int32")
         for i, row in enumerate(rows):
-            kept = row[-length:] if length else []
+            kept = row[-length:]
             found[i, : len(kept)] = self(kept) if kept else []
         return found
 
