@@ -53,6 +53,26 @@ def test_in_batch_recall_is_a_loop():
     assert float(metric.result()) == pytest.approx(np.mean(hits))
 
 
+def test_what_has_come_to_be_nan_finds_nothing():
+    metric, lost = heads.InBatchRecall(1), np.full((4, 4), np.nan)
+    metric.update_state(np.arange(4), lost)
+    assert float(metric.result()) == 0
+    for sampled in (True, False):
+        metric = heads.NextItemRecall(1, sampled)
+        metric.update_state(np.array([[1, 2, 3]]), lost[None, :2])
+        assert float(metric.result()) == 0
+    assert heads.ranks_of([np.nan], np.ones((1, 3))).tolist() == [3]
+    for ranks in ([], [np.nan]):
+        with pytest.raises(ValueError, match="Received: "):
+            heads.rank_scores(ranks, protocol="x")
+
+
+def test_equal_vectors_find_nothing():
+    metric, same = heads.InBatchRecall(1), np.tile(RNG.normal(size=(1, 64)), (50, 2))
+    metric.update_state(np.arange(50), same / np.linalg.norm(same[0, :64]))
+    assert float(metric.result()) == 0
+
+
 @pytest.mark.parametrize("kind", ["binary", "squared", "pairwise", "listwise"])
 def test_ranking_losses_are_their_formulas(kind):
     x = RNG.normal(size=(3, 4))
@@ -90,6 +110,11 @@ def test_next_item_is_its_formula():
     longer = np.concatenate([[[9], [9]], history], 1)
     assert float(heads.NextItem()(longer, logits)) == float(heads.NextItem()(history, logits))
     assert float(heads.NextItem()(np.zeros((2, 5)), logits)) == 0
+    unknown = np.array([[0, 0, 3, 1, 2], [0, 5, 4, -1, 99]])  # as where there is none
+    expected = float(heads.NextItem(False)(history, logits))
+    assert float(heads.NextItem(False)(unknown, logits)) == pytest.approx(expected)
+    expected = float(heads.NextItem()(history, logits))
+    assert float(heads.NextItem(True, 5)(unknown, logits)) == pytest.approx(expected)
     metric = heads.NextItemRecall(2)
     metric.update_state(history, logits)
     hits = [(logits[i, j] >= logits[i, j, 0]).sum() <= 2 for i, j in ((0, 2), (0, 3), (1, 1))]
@@ -238,6 +263,9 @@ def test_what_does_not_fit_a_catalogue_is_told(retrieval):
             heads.check_targets(np.array(wrong), heads.RetrievalHead())
     with pytest.raises(ValueError, match="`counts` must be above 0"):
         heads.item_targets([0, 3], counts=[1, 1])
+    for wrong in ([1, np.nan], [1, 1, -5], [[1, 1], [2, 2]]):
+        with pytest.raises(ValueError, match="from 0 on for each item. Received: "):
+            heads.item_targets([0, 1], counts=wrong)
 
 
 def cycles(count=300, length=10, items=12):
@@ -346,6 +374,11 @@ def test_events_become_histories():
         ([1, 1], [2, 3], ["10", "9"]),
         ([1, 1], [2, 3], np.array(["NaT", "2020"], "datetime64[D]")),
         ([1, None], [2, 3]),
+        ([1.0, np.nan], [2, 3]),
+        (np.array(["NaT", "2020"], "datetime64[ns]"), [2, 3]),
+        (np.array([1, "a"], object), [2, 3]),
+        ([[1], [2]], [3, 4]),
+        ([1, 2], [[3], [4]]),
     )
     for wrong in several:
         with pytest.raises(ValueError, match="Received: "):

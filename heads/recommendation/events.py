@@ -12,7 +12,7 @@ def histories(users, items, times=None, *, length=50):
     """Return each user's items in order, filled up in front: ids `(users, length)`.
 
     Args:
-        users: The user of every event, `(events,)`, of any kind.
+        users: The user of every event, `(events,)`, of one kind.
         items: Ids of items, whole numbers from 1 on, `(events,)`.
         times: When an event was, `(events,)`; by default they are in order. Events at the same
             time stay in theirs.
@@ -25,11 +25,11 @@ def histories(users, items, times=None, *, length=50):
     [[2, 3], [0, 1]]
     """
     users, items = np.asarray(users), np.asarray(items)
-    times = np.arange(len(users)) if times is None else np.asarray(times)
-    if not len(users) == len(items) == len(times):
+    times = np.arange(users.size) if times is None else np.asarray(times)
+    if users.ndim != 1 or not users.shape == items.shape == times.shape:
         raise ValueError(
             "Events have a user, an item and a time each. "
-            f"Received: {len(users)}, {len(items)} and {len(times)}."
+            f"Received: shapes {users.shape}, {items.shape} and {times.shape}."
         )
     whole = items.dtype.kind in "iu" or not len(items)
     if not whole or (len(items) and not 1 <= items.min() <= items.max() <= LARGEST):
@@ -46,10 +46,14 @@ def histories(users, items, times=None, *, length=50):
     known = ~np.isnat(times) if times.dtype.kind == "M" else np.isfinite(times)
     if not known.all():
         raise ValueError(f"Each event has a time. {wrong_rows(known, times)}")
-    if users.dtype.kind == "O" and any(map(missing, users)):
+    if any(map(missing, users)) if users.dtype.kind == "O" else (users != users).any():
         raise ValueError("Each event has a user. Received: none of some.")
     check_positive(length=length)
-    names, rows = np.unique(users, return_inverse=True)
+    try:
+        names, rows = np.unique(users, return_inverse=True)
+    except TypeError:
+        kinds = sorted({type(user).__name__ for user in users})
+        raise ValueError(f"Users have an order. Received: {', '.join(kinds)}.") from None
     order = np.lexsort((np.arange(len(times)), times, rows))
     found = np.zeros((len(names), length), "int32")
     starts = np.searchsorted(rows[order], np.arange(len(names) + 1))

@@ -55,12 +55,17 @@ class InBatchSoftmax(keras.Loss):
         self.temperature, self.hard_negatives = temperature, hard_negatives
 
     def call(self, y_true, y_pred):
-        logits, own, valid = scores(y_true, y_pred, self.temperature)
-        positive = ops.sum(ops.where(own, logits, 0.0), axis=-1, keepdims=True)
-        negatives = ops.where(own, HIDDEN, logits)
+        ids, log_q = columns(y_true)
+        valid = (ids >= 0) & (ids <= LARGEST) & (ids == ops.floor(ids))
+        require(valid, ids, RULE)
+        users, items = ops.split(y_pred, 2, axis=-1)
+        users, log_q = users / self.temperature, ops.cast(log_q, y_pred.dtype)
+        positive = ops.sum(users * items, axis=-1) - log_q
+        logits = ops.matmul(users, ops.transpose(items)) - log_q
+        negatives = ops.where(ids[:, None] == ids, HIDDEN, logits)
         if self.hard_negatives is not None:
             negatives = hardest(negatives, self.hard_negatives)
-        losses = ops.logsumexp(ops.concatenate([positive, negatives], -1), -1) - positive[:, 0]
+        losses = ops.softplus(ops.logsumexp(negatives, axis=-1) - positive)
         return ops.where(valid, losses, float("nan"))
 
     def get_config(self):
@@ -79,23 +84,6 @@ def hardest(logits, count):
         return ops.top_k(logits, min(count, width))[0]
     logits = ops.pad(logits, [[0, 0], [0, count]], constant_values=HIDDEN)
     return ops.top_k(logits, count)[0]
-
-
-def scores(y_true, y_pred, temperature=1.0):
-    """Return logits of users and items of a batch, which are pairs, and which rows are valid.
-
-    A user's own item in another row is hidden, and popularity is taken off.
-    """
-    ids, log_q = columns(y_true)
-    valid = (ids >= 0) & (ids <= LARGEST) & (ids == ops.floor(ids))
-    require(valid, ids, RULE)
-    users, items = ops.split(y_pred, 2, axis=-1)
-    logits = ops.matmul(users, ops.transpose(items)) / temperature
-    logits = logits - ops.cast(log_q, logits.dtype)[None]
-    rows = ops.arange(ops.shape(ids)[0])
-    own = rows[:, None] == rows[None]
-    again = (ids[:, None] == ids[None]) & ~own
-    return ops.where(again, HIDDEN, logits), own, valid
 
 
 def columns(y_true):
@@ -141,10 +129,11 @@ class InBatchRecall(keras.Metric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         y_true = ops.convert_to_tensor(y_true, dtype=self.dtype)
         ids = columns(y_true)[0]
-        logits, own, _ = scores(ids, ops.convert_to_tensor(y_pred, dtype=self.dtype))
-        positive = ops.sum(ops.where(own, logits, 0.0), axis=-1, keepdims=True)
-        better = ops.sum(ops.cast(ops.where(own, HIDDEN, logits) >= positive, self.dtype), axis=-1)
-        hits = ops.cast(better < self.k, self.dtype)
+        users, items = ops.split(ops.convert_to_tensor(y_pred, dtype=self.dtype), 2, axis=-1)
+        logits = ops.matmul(users, ops.transpose(items))
+        own = ops.diagonal(logits)[:, None]  # of the same product, so that ties stay ties
+        better = ~(logits < own) & (ids[:, None] != ids)  # NaN is no hit
+        hits = ops.cast(ops.sum(ops.cast(better, "int32"), axis=-1) < self.k, self.dtype)
         weights = ops.ones_like(hits)
         if sample_weight is not None:
             weights = ops.reshape(ops.cast(sample_weight, self.dtype), (-1,))

@@ -60,6 +60,8 @@ class RankingHead(Head):
     ):
         super().__init__(**kwargs)
         check_rate(dropout=dropout)
+        if not isinstance(units, (list, tuple)):
+            raise ValueError(f"`units` must be a list of widths. Received: units={units!r}.")
         for width in units:
             check_positive(units=width)
         if kind not in KINDS:

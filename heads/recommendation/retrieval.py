@@ -184,6 +184,11 @@ def item_targets(ids, counts=None):
         raise ValueError(found[0])
     ids = ids.reshape(-1).astype("int64")
     counts = np.bincount(ids) if counts is None else np.asarray(counts, "float64")
+    if counts.ndim != 1 or not (np.isfinite(counts) & (counts >= 0)).all():
+        raise ValueError(
+            "`counts` must be a number from 0 on for each item. "
+            f"Received: shape {counts.shape}, with {counts.min()}."
+        )
     if ids.max() >= len(counts) or (counts[ids] <= 0).any():
         raise ValueError(
             f"`counts` must be above 0 for all items taken. Received: {len(counts)} of them."

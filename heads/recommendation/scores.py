@@ -79,6 +79,8 @@ def rank_scores(ranks, *, k=10, protocol):
     """
     check_positive(k=k)
     ranks = np.asarray(ranks, "float64")
+    if not (ranks.size and (ranks >= 0).all()):
+        raise ValueError(f"Users have a rank from 0 on each. Received: {ranks.tolist()[:9]}.")
     hit = ranks < k
     return {
         f"{protocol}_hit_rate_{k}": float(hit.mean()),
@@ -95,4 +97,4 @@ def ranks_of(scores, others):
         others: Scores of others, `(users, others)`.
     """
     own = np.asarray(scores)[:, None]
-    return (others > own).sum(-1) + 0.5 * (others == own).sum(-1)
+    return (~(others <= own)).sum(-1) + 0.5 * (others == own).sum(-1)  # of NaN all are better

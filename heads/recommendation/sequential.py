@@ -68,6 +68,10 @@ class SequentialHead(Head):
         check_positive(num_items=num_items, units=units, depth=depth, length=length)
         check_positive(negatives=1 if negatives is None else negatives)
         check_rate(dropout=dropout)
+        if length < 2:
+            raise ValueError(
+                f"`length` must be at least 2, a step and its next. Received: length={length}."
+            )
         if kind not in KINDS:
             raise ValueError(f"`kind` must be one of {', '.join(KINDS)}. Received: kind={kind!r}.")
         if negatives is not None and negatives > num_items:
@@ -80,6 +84,14 @@ class SequentialHead(Head):
         self.history = History(num_items, units, depth, num_heads, **options, name="history")
         self.draw = Negatives(num_items, negatives or 1, dtype="float32", name="negatives")
         self.input_spec = layers.InputSpec(ndim=2)
+
+    def build(self, input_shape):
+        if (input_shape[1] or 0) < 2:
+            raise ValueError(
+                "Histories of a known number of steps, two at least, are needed. "
+                f"Received: input_shape={tuple(input_shape)}."
+            )
+        super().build(input_shape)
 
     def call(self, ids):
         ids = ops.cast(ids, "int32")[:, -self.length :]
@@ -95,10 +107,10 @@ class SequentialHead(Head):
         return ops.concatenate([right, wrong], axis=-1)
 
     def loss(self):
-        return NextItem(self.negatives is not None)
+        return NextItem(self.negatives is not None, self.num_items)
 
     def make_metrics(self):
-        return [NextItemRecall(10, self.negatives is not None)]
+        return [NextItemRecall(10, self.negatives is not None, self.num_items)]
 
     def answer(self, features, *, k=10, again=False):
         """Return the symbolic answer: the best items to come.

@@ -16,6 +16,7 @@ class NextItem(keras.Loss):
 
     Args:
         sampled: Whether logits are of the next item and of negatives.
+        num_items: Number of items; larger ids are none. `None` is any, or as many as are compared.
         name: Name of the loss.
         reduction: As in every `keras.Loss`.
         dtype: As in every `keras.Loss`.
@@ -25,13 +26,19 @@ class NextItem(keras.Loss):
     """
 
     def __init__(
-        self, sampled=True, *, name="next_item", reduction="sum_over_batch_size", dtype=None
+        self,
+        sampled=True,
+        num_items=None,
+        *,
+        name="next_item",
+        reduction="sum_over_batch_size",
+        dtype=None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.sampled = sampled
+        self.sampled, self.num_items = sampled, num_items
 
     def call(self, y_true, y_pred):
-        following, there = steps(y_true, y_pred.shape[1])
+        following, there = steps(y_true, y_pred, self)
         log_p = ops.log_softmax(y_pred, axis=-1)
         if self.sampled:
             losses = -log_p[..., 0]
@@ -43,15 +50,25 @@ class NextItem(keras.Loss):
         return ops.mean(losses * there, axis=-1) / ops.maximum(ops.mean(there), 1e-9)
 
     def get_config(self):
-        return {**super().get_config(), "sampled": self.sampled, "dtype": self.dtype}
+        own = {"sampled": self.sampled, "num_items": self.num_items, "dtype": self.dtype}
+        return {**super().get_config(), **own}
 
 
-def steps(history, count=None):
-    """Return what follows each of the last `count` steps, and where there is a step and a next."""
-    if count is not None:
-        history = history[:, -(count + 1) :]
-    following = history[:, 1:]
-    return following, (following > 0) & (history[:, :-1] > 0)
+def steps(history, logits, judge):
+    """Return what follows each step that has logits, and where there is a step and a next.
+
+    Args:
+        history: The ids; those that are not known are none.
+        logits: The logits of a loss or a metric.
+        judge: That loss or metric.
+    """
+    if logits.shape[1] is not None:
+        history = history[:, -(logits.shape[1] + 1) :]
+    there = history > 0
+    most = judge.num_items if judge.sampled else logits.shape[-1] - 1
+    if most is not None:
+        there = there & (history <= most)
+    return ops.where(there, history, 0)[:, 1:], there[:, 1:] & there[:, :-1]
 
 
 @register
@@ -65,6 +82,7 @@ class NextItemRecall(keras.Metric):
     Args:
         k: Number of items.
         sampled: Whether logits are of the next item and of negatives.
+        num_items: As of `NextItem`.
         name: Name in the logs; by default with the protocol and `k`.
         dtype: As in every `keras.Metric`.
 
@@ -74,23 +92,23 @@ class NextItemRecall(keras.Metric):
     1.0
     """
 
-    def __init__(self, k=10, sampled=True, *, name=None, dtype=None):
+    def __init__(self, k=10, sampled=True, num_items=None, *, name=None, dtype=None):
         protocol = "sampled" if sampled else "catalogue"
         super().__init__(name=name or f"{protocol}_recall_{k}", dtype=dtype)
         self._direction = "up"
-        self.k, self.sampled = k, sampled
+        self.k, self.sampled, self.num_items = k, sampled, num_items
         self.hits = self.add_variable((), "zeros", name="hits")
         self.count = self.add_variable((), "zeros", name="count")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         logits = ops.convert_to_tensor(y_pred, dtype=self.dtype)
         history = ops.convert_to_tensor(y_true, dtype=self.dtype)
-        following, there = steps(history, logits.shape[1])
+        following, there = steps(history, logits, self)
         if self.sampled:
             own = logits[..., :1]
         else:
             own = ops.take_along_axis(logits, ops.cast(following, "int32")[..., None], axis=-1)
-        better = ops.sum(ops.cast(logits >= own, self.dtype), axis=-1) - 1
+        better = ops.sum(ops.cast(~(logits < own), self.dtype), axis=-1) - 1  # NaN is no hit
         there = ops.cast(there, self.dtype)
         if sample_weight is not None:
             there = there * ops.reshape(ops.cast(sample_weight, self.dtype), (-1, 1))
@@ -101,4 +119,5 @@ class NextItemRecall(keras.Metric):
         return ops.divide_no_nan(ops.convert_to_tensor(self.hits), self.count)
 
     def get_config(self):
-        return {"k": self.k, "sampled": self.sampled, "name": self.name, "dtype": self.dtype}
+        own = {"k": self.k, "sampled": self.sampled, "num_items": self.num_items}
+        return {**own, "name": self.name, "dtype": self.dtype}
