@@ -87,4 +87,8 @@ def boosting(parts, names, seed):
     rows, y = parts["train"]
     model.fit(numbers(rows), y)
     x = numbers(parts["test"][0])
-    return model.predict(x)[:, None] if names is None else model.predict_proba(x)
+    if names is None:
+        return model.predict(x)[:, None]
+    found = np.zeros((len(x), len(names)))
+    found[:, model.classes_] = model.predict_proba(x)  # of the classes that the rows to train have
+    return found

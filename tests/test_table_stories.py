@@ -55,6 +55,13 @@ def test_tabular_from_a_file_to_a_report(tmp_path, capsys):
     assert "mean absolute error" in page and "age" in page
 
 
+def test_boosting_answers_by_class_where_one_is_not_trained():
+    x, y = np.arange(80.0), np.repeat([0, 2], 40)
+    parts = {"train": ({"x": x}, y), "test": ({"x": x}, y)}
+    found = tables.boosting(parts, ["a", "b", "c"], 0)
+    assert found.shape == (80, 3) and (found.argmax(-1) == y).mean() > 0.9
+
+
 @pytest.mark.parametrize(
     ("lines", "target", "said"),
     [
