@@ -15,6 +15,8 @@ CHOICES = {
     "block": ["conv", "residual", "separable"],
     "attention": [False, True],
     "nested": [False, True],
+    "upsample": ["linear", "transposed"],
+    "deep_supervision": [False, True],
     "norm": "batch",  # of the decoder
     "loss": ["cross_entropy", "focal", {"cross_entropy": 1.0, "dice": 1.0}],
 }
@@ -51,7 +53,7 @@ def unet_space(input_shape, num_classes, *, choices=None, steps=None, mean=0.0, 
     >>> few = {"encoder": {"blocks": {"width": 8, "block": ["residual"]}}, "block": "conv"}
     >>> space = unet_space((32, 32, 1), 3, choices=few, loss="focal")
     >>> space(keras_tuner.HyperParameters()).output_shape, space.size
-    ((None, 32, 32, 3), 9216)
+    ((None, 32, 32, 3), 36864)
     """
     side = min(fixed_sides(input_shape, 2 * LEAST_SIDE))
     check_names("heads.UNetHead", head, set(arguments(heads.UNetHead)) - {"levels", "rank", "name"})

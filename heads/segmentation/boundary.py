@@ -37,6 +37,7 @@ class BoundaryF1(keras.Metric):
     Args:
         num_classes: Number of classes; 1 is a binary mask.
         ignore_label: The id of positions that do not count, or `None`.
+        maps: Number of maps side by side in the logits of a training; the first counts.
         tolerance: Distance in positions at which edges still agree.
         name: Name in the logs.
         dtype: As in every `keras.Metric`.
@@ -51,18 +52,18 @@ class BoundaryF1(keras.Metric):
     """
 
     def __init__(
-        self, num_classes, ignore_label=None, *, tolerance=2, name="boundary_f1", dtype=None
+        self, num_classes, ignore_label=None, *, maps=1, tolerance=2, name="boundary_f1", dtype=None
     ):
         super().__init__(name=name, dtype=dtype)
         check_positive(tolerance=tolerance)
         self._direction = "up"
-        self.targets = MaskTargets(num_classes, ignore_label)
+        self.targets = MaskTargets(num_classes, ignore_label, maps)
         self.tolerance = tolerance
         self.total = self.add_variable((num_classes,), "zeros", name="total")
         self.images = self.add_variable((num_classes,), "zeros", name="images")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        logits = ops.convert_to_tensor(y_pred, dtype=self.dtype)
+        logits = self.targets.split(ops.convert_to_tensor(y_pred, dtype=self.dtype))[0]
         ids = self.targets.ids(ops.cast(y_true, self.dtype), logits)
         known, _ = self.targets.known(ids)
         predicted = self.targets.predicted(logits)

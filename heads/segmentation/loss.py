@@ -23,8 +23,11 @@ class SegmentationLoss(keras.Loss):
     Positions of the ignored label give no loss and no gradient; where nothing counts the loss
     is 0. Weights of samples are one an image.
 
+    Of several maps side by side, as deep supervision gives, each further one counts half as much
+    as the one before.
+
     Shape: class ids `(batch, *sides)` or `(batch, *sides, 1)`; logits
-    `(batch, *sides, num_classes)`.
+    `(batch, *sides, num_classes)`, or `(batch, *sides, maps * num_classes)`.
 
     Args:
         parts: A name; or a dict from names to weights, `{"cross_entropy": 1.0, "dice": 0.5}`; or
@@ -34,6 +37,7 @@ class SegmentationLoss(keras.Loss):
             `tolerance` of `"boundary"`.
         num_classes: Number of classes; 1 is a binary mask.
         ignore_label: The id of positions that do not count, or `None`.
+        maps: Number of maps side by side in the logits of a training.
         name: Name of the loss.
         reduction: As in every `keras.Loss`.
         dtype: As in every `keras.Loss`.
@@ -60,12 +64,13 @@ class SegmentationLoss(keras.Loss):
         *,
         num_classes,
         ignore_label=None,
+        maps=1,
         name="segmentation_loss",
         reduction="sum_over_batch_size",
         dtype=None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.targets = MaskTargets(num_classes, ignore_label)
+        self.targets = MaskTargets(num_classes, ignore_label, maps)
         self.parts = _copied(parts)
         self.weighted = [_part(*part, num_classes) for part in _named(parts).items()]
 
@@ -75,7 +80,8 @@ class SegmentationLoss(keras.Loss):
         return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
-        ids = self.targets.ids(y_true, y_pred)
+        maps = self.targets.split(y_pred)
+        ids = self.targets.ids(y_true, maps[0])
         known, wrong = self.targets.known(ids)
         sides = tuple(range(1, len(ids.shape)))
         right = ~ops.any(wrong, axis=sides)
@@ -84,7 +90,8 @@ class SegmentationLoss(keras.Loss):
         known = ops.cast(known, y_pred.dtype)[..., None]
         targets = targets * known
         losses = sum(
-            weight * LOSSES[name](targets, y_pred, known, **options)
+            share * weight * LOSSES[name](targets, logits, known, **options)
+            for share, logits in zip(shares(len(maps)), maps)
             for name, weight, options in self.weighted
         )
         return ops.where(right, losses, np.nan)
@@ -96,6 +103,16 @@ class SegmentationLoss(keras.Loss):
             **self.targets._asdict(),
             "dtype": self.dtype,
         }
+
+
+def shares(count):
+    """Return the weights of maps, each half of the one before, 1 in all.
+
+    >>> shares(2)
+    [0.6666666666666666, 0.3333333333333333]
+    """
+    halves = [0.5**i for i in range(count)]
+    return [half / sum(halves) for half in halves]
 
 
 def _copied(parts):

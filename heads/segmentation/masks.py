@@ -14,10 +14,13 @@ class MaskTargets(NamedTuple):
     Attributes:
         num_classes: Number of classes; 1 is a binary mask of zeros and ones.
         ignore_label: The id of positions that do not count, or `None`.
+        maps: Number of maps of logits side by side that a head gives while it is trained; the
+            first is its answer.
     """
 
     num_classes: int
     ignore_label: int | None = None
+    maps: int = 1
 
     @property
     def classes(self):
@@ -41,6 +44,11 @@ class MaskTargets(NamedTuple):
         if not self.fits(targets.shape, sides):
             raise ValueError(self.misfit(targets.shape, sides))
         return targets[..., 0] if len(targets.shape) == len(logits.shape) else targets
+
+    def split(self, logits):
+        """Return the maps of logits that lie side by side, the answer first."""
+        several = self.maps > 1 and logits.shape[-1] == self.maps * self.num_classes
+        return ops.split(logits, self.maps, axis=-1) if several else [logits]
 
     def fits(self, shape, sides):
         """Return whether masks of these sides may have this shape; `None` is any side."""

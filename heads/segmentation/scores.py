@@ -15,17 +15,17 @@ class _MaskMetric(keras.Metric):
     What is no class is not counted: `heads.check_targets` finds it, and a loss stops at it.
     """
 
-    def __init__(self, num_classes, ignore_label=None, *, name=None, dtype=None):
+    def __init__(self, num_classes, ignore_label=None, *, maps=1, name=None, dtype=None):
         super().__init__(name=name, dtype=dtype)
         self._direction = "up"
-        self.targets = MaskTargets(num_classes, ignore_label)
+        self.targets = MaskTargets(num_classes, ignore_label, maps)
         shape = (self.targets.classes, self.targets.classes)
         # float32 counts up to 2**24, a few images: what is above 2**20 is counted by itself.
         self.low = self.add_variable(shape, "zeros", name="low")
         self.high = self.add_variable(shape, "zeros", name="high")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        logits = ops.convert_to_tensor(y_pred, dtype=self.dtype)
+        logits = self.targets.split(ops.convert_to_tensor(y_pred, dtype=self.dtype))[0]
         ids = self.targets.ids(ops.cast(y_true, self.dtype), logits)
         known, _ = self.targets.known(ids)
         weights = ops.cast(known, "int32")
@@ -89,6 +89,7 @@ class MaskIoU(_MaskMetric):
     Args:
         num_classes: Number of classes; 1 is a binary mask.
         ignore_label: The id of positions that do not count, or `None`.
+        maps: Number of maps side by side in the logits of a training; the first counts.
         name: Name in the logs.
         dtype: As in every `keras.Metric`.
 
@@ -98,8 +99,8 @@ class MaskIoU(_MaskMetric):
     0.5
     """
 
-    def __init__(self, num_classes, ignore_label=None, *, name="iou", dtype=None):
-        super().__init__(num_classes, ignore_label, name=name, dtype=dtype)
+    def __init__(self, num_classes, ignore_label=None, *, maps=1, name="iou", dtype=None):
+        super().__init__(num_classes, ignore_label, maps=maps, name=name, dtype=dtype)
 
     def score(self, confusion):
         hits, actual, predicted = _parts(confusion)
@@ -117,6 +118,7 @@ class MaskDice(_MaskMetric):
     Args:
         num_classes: Number of classes; 1 is a binary mask.
         ignore_label: The id of positions that do not count, or `None`.
+        maps: Number of maps side by side in the logits of a training; the first counts.
         name: Name in the logs.
         dtype: As in every `keras.Metric`.
 
@@ -126,8 +128,8 @@ class MaskDice(_MaskMetric):
     0.6667
     """
 
-    def __init__(self, num_classes, ignore_label=None, *, name="dice", dtype=None):
-        super().__init__(num_classes, ignore_label, name=name, dtype=dtype)
+    def __init__(self, num_classes, ignore_label=None, *, maps=1, name="dice", dtype=None):
+        super().__init__(num_classes, ignore_label, maps=maps, name=name, dtype=dtype)
 
     def score(self, confusion):
         hits, actual, predicted = _parts(confusion)
@@ -143,6 +145,7 @@ class PixelAccuracy(_MaskMetric):
     Args:
         num_classes: Number of classes; 1 is a binary mask.
         ignore_label: The id of positions that do not count, or `None`.
+        maps: Number of maps side by side in the logits of a training; the first counts.
         name: Name in the logs.
         dtype: As in every `keras.Metric`.
 
@@ -152,8 +155,8 @@ class PixelAccuracy(_MaskMetric):
     0.6667
     """
 
-    def __init__(self, num_classes, ignore_label=None, *, name="accuracy", dtype=None):
-        super().__init__(num_classes, ignore_label, name=name, dtype=dtype)
+    def __init__(self, num_classes, ignore_label=None, *, maps=1, name="accuracy", dtype=None):
+        super().__init__(num_classes, ignore_label, maps=maps, name=name, dtype=dtype)
 
     def score(self, confusion):
         hits, actual, _ = _parts(confusion)
