@@ -142,6 +142,7 @@ class ParetoSearch(OptunaTuner):
         """
         verbose = check_search(verbose, kwargs.get("callbacks"))
         self.progress = Progress(self.oracle, self.project_dir, verbose)
+        self.oracle.give_back()  # what a search before could not, as its store was gone
         self.progress.begin()
         self.gate.reset()
         kwargs["verbose"] = 2 if verbose > 1 else 0
@@ -150,15 +151,9 @@ class ParetoSearch(OptunaTuner):
             with quiet(), apart:
                 super().search(*args, **kwargs)
         except BaseException as error:
-            self.oracle.give_back()
-            if isinstance(error, KeyboardInterrupt):
-                note = (
-                    f"The search was interrupted. All finished trials are in {self.project_dir}; "
-                    "run the same script again to go on."
-                )
-                error.add_note(note)
-                self.progress.say(note)
+            self._retreat(error)
             raise
+        self.tidy()
         self.progress.end(self.gate.reason, self.costs.summary())
 
     def pre_create_trial(self):

@@ -27,28 +27,32 @@ from benchmarks.crash.searches import KINDS
 from benchmarks.kept import table
 from benchmarks.timing import made
 
+IDLE = 6.0  # seconds of a search of two trials on two idle cores
 EACH = 12  # kills of one search at most, so that it ends
 SERVERS = ("postgresql", "mysql", "mariadb")
 
 
-def job_of(number, args, folder):
+def job_of(number, args, folder, title=None):
     """Return what the search of a number is, as plain data, and what it is called."""
     kinds = args.kinds or list(KINDS)
-    title = kinds[number % len(kinds)]
+    title = title or kinds[number % len(kinds)]
     name, folder = f"crash_{folder.name}_{number}", folder / str(number)
     temporary = folder / "temporary"
     temporary.mkdir(parents=True)
     storage = {"sqlite": None, "journal": "search.journal"}.get(args.storage, args.storage)
     paths = {"folder": str(folder), "log": str(folder / "log.jsonl"), "temporary": str(temporary)}
-    return title, {**KINDS[title], **paths, "name": name, "storage": storage, "seed": number}
+    return title, {**KINDS[title], **paths, "name": name, "storage": storage, "seed": args.seed}
 
 
 def searches(args, folder):
     """Run searches until all kills are done; yield the title, outcome and counts of each."""
     chance, done, number = random.Random(args.seed), 0, 0
     moments = Counter()
+    pace = paced(args, folder)
+    print(f"kills are up to {pace:.1f} times as far apart as on an idle machine", flush=True)
     while done < args.kills:
         title, job = job_of(number, args, folder)
+        job["seconds"] *= pace
 
         def say(doing, line, title=title):
             nonlocal done
@@ -67,6 +71,17 @@ def searches(args, folder):
             print(f"  WRONG {line}", flush=True)
         yield title, outcome["kills"], counts, moments
         number += 1
+
+
+def paced(args, folder):
+    """Return how many times longer than on an idle machine a search of two trials takes."""
+    _, job = job_of("first", args, folder, "one worker")
+    began = time.monotonic()
+    outcome = run({**job, "trials": 2}, 0, random.Random(1), print)
+    if outcome["hung"] or outcome["errors"]:
+        print(Path(job["folder"], "said.txt").read_text()[-3000:])
+        sys.exit("a search that nobody kills does not end")
+    return max(1.0, (time.monotonic() - began) / IDLE)
 
 
 def restarted(command):

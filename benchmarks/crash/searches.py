@@ -13,21 +13,21 @@ import keras
 
 import tuning
 
-EPOCHS, BATCH, TRAIN = 9, 32, 1200
+EPOCHS, BATCH, TRAIN = 9, 64, 640
 UNITS, RATES = [8, 16, 32, 64, 128], [1e-3, 3e-3, 1e-2]
 WORKER = "KERAS_BLOCKS_CRASH_WORKER"  # the process that is killed, also in its trials' own
 
 # What a search is, and how far apart its kills are at most: a process of its own imports Keras.
 KINDS = {
-    "one worker": {"workers": 1, "trials": 8, "seconds": 7.0},
-    "two workers": {"workers": 2, "trials": 8, "seconds": 6.0},
-    "one worker, halving": {"workers": 1, "trials": 10, "seconds": 6.0, "halving": True},
-    "two workers, halving": {"workers": 2, "trials": 10, "seconds": 5.0, "halving": True},
+    "one worker": {"workers": 1, "trials": 8, "seconds": 10.0},
+    "two workers": {"workers": 2, "trials": 8, "seconds": 8.0},
+    "one worker, halving": {"workers": 1, "trials": 10, "seconds": 8.0, "halving": True},
+    "two workers, halving": {"workers": 2, "trials": 10, "seconds": 6.0, "halving": True},
     "one worker, isolated": {"workers": 1, "trials": 3, "seconds": 25.0, "isolate": True},
     "two workers, halving, isolated": {
         "workers": 2,
         "trials": 4,
-        "seconds": 25.0,
+        "seconds": 24.0,
         "halving": True,
         "isolate": True,
     },
