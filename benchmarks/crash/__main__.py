@@ -28,7 +28,7 @@ from benchmarks.kept import table
 from benchmarks.timing import made
 
 IDLE, SLOWEST = 4.0, 5.0  # seconds of a search of two trials on two idle cores
-EACH = 12  # kills of one search at most, so that it ends
+RESTART = 8  # kills between two restarts of the server
 SERVERS = ("postgresql", "mysql", "mariadb")
 
 
@@ -60,11 +60,11 @@ def searches(args, folder):
             done += 1
             moments[doing] += 1
             print(f"kill {done} of {args.kills}: {title}: {line}", flush=True)
-            if args.restart and done % EACH == EACH // 2:
+            if args.restart and done % RESTART == 0:
                 print("server:", restarted(args.restart), flush=True)
 
         os.environ["TMPDIR"] = tempfile.tempdir = job["temporary"]
-        outcome = run(job, min(EACH, args.kills - done), chance, say)
+        outcome = run(job, min(job["kills"], args.kills - done), chance, say)
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         counts, wrong = counted(job, outcome)
         print(f"search {number + 1}, {title}, has ended: {told(counts)}", flush=True)
@@ -142,7 +142,7 @@ def main():
     parser.add_argument("--storage", default="sqlite", help="sqlite, journal, or a database's URL")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="*", choices=list(KINDS), help="by default all")
-    parser.add_argument("--restart", help="command that restarts the server, at every twelfth kill")
+    parser.add_argument("--restart", help="command that restarts the server, at every eighth kill")
     parser.add_argument("--folder", help="where the searches are kept if a goal was missed")
     args = parser.parse_args()
     if args.storage not in ("sqlite", "journal") and "://" not in args.storage:

@@ -17,19 +17,20 @@ EPOCHS, BATCH, TRAIN = 7, 128, 640
 UNITS, RATES = [8, 16, 32, 64, 128], [1e-3, 3e-3, 1e-2]
 WORKER = "KERAS_BLOCKS_CRASH_WORKER"  # the process that is killed, also in its trials' own
 
-# What a search is, and how far apart its kills are at most: a process of its own imports Keras.
+HALVING, ISOLATE = {"halving": True}, {"isolate": True}
+
+# What a search is, the kills of one, so that it ends, and how many seconds lie between two at
+# most: a trial in a process of its own imports Keras.
 KINDS = {
-    "one worker": {"workers": 1, "trials": 8, "seconds": 10.0},
-    "two workers": {"workers": 2, "trials": 8, "seconds": 8.0},
-    "one worker, halving": {"workers": 1, "trials": 10, "seconds": 8.0, "halving": True},
-    "two workers, halving": {"workers": 2, "trials": 10, "seconds": 6.0, "halving": True},
-    "one worker, isolated": {"workers": 1, "trials": 3, "seconds": 25.0, "isolate": True},
-    "two workers, halving, isolated": {
-        "workers": 2,
-        "trials": 4,
-        "seconds": 24.0,
-        "halving": True,
-        "isolate": True,
+    "one worker": {"workers": 1, "trials": 8, "kills": 14, "seconds": 8.0},
+    "two workers": {"workers": 2, "trials": 8, "kills": 16, "seconds": 6.0},
+    "one, halving": {"workers": 1, "trials": 9, "kills": 14, "seconds": 7.0, **HALVING},
+    "two, halving": {"workers": 2, "trials": 9, "kills": 16, "seconds": 5.0, **HALVING},
+    "one, isolated": {"workers": 1, "trials": 3, "kills": 6, "seconds": 24.0, **ISOLATE},
+    "two, halving, isolated": {
+        **{"workers": 2, "trials": 4, "kills": 6, "seconds": 20.0},
+        **HALVING,
+        **ISOLATE,
     },
 }
 
@@ -66,8 +67,7 @@ def network(hp):
     model = keras.Sequential(layers, name=name_of(values))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = keras.optimizers.Adam(values["rate"])
-    # Eager, as tracing takes longer than all epochs of so small a network.
-    model.compile(optimizer, loss=loss, metrics=["accuracy"], run_eagerly=True)
+    model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
     return model
 
 
