@@ -21,7 +21,7 @@ def again(method):
         try:
             return method(self, *args, **kwargs)
         except optuna.exceptions.StorageInternalError as error:
-            if not getattr(error.__cause__, "connection_invalidated", False):
+            if not was_lost(error):
                 raise
         try:
             return method(self, *args, **kwargs)
@@ -66,6 +66,15 @@ def connect(dialect, record, args, params):
             if time.monotonic() > until:
                 raise
         time.sleep(0.5)
+
+
+def was_lost(error):
+    """Return whether an error tells of a connection that there was, and that broke."""
+    while error is not None:
+        if getattr(error, "connection_invalidated", False):
+            return True
+        error = error.__cause__
+    return False
 
 
 def package(error):

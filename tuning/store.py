@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 import sqlalchemy
 
-from tuning.server import Server, package
+from tuning.server import Server, package, was_lost
 
 TRIES = 20
 SERVERS = ("postgresql", "mysql", "mariadb")
@@ -57,7 +57,8 @@ def open_study(storage, directions, name="search", overwrite=False):
             if attempt == TRIES - 1:
                 raise
         except (Unreachable, sqlalchemy.exc.OperationalError) as error:
-            if "already exists" not in _cause(error) or attempt == TRIES - 1:
+            passes = "already exists" in _cause(error) or was_lost(error)
+            if not passes or attempt == TRIES - 1:
                 raise _unusable(storage, error) from error
         except (sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError, ValueError) as error:
             raise _unusable(storage, error) from error

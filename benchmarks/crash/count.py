@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from benchmarks.crash.kill import lines
 from benchmarks.crash.searches import EPOCHS, RATES, UNITS, digits, name_of, opened, params_of
+from tuning.server import Server
 
 # What is counted, and whether it must be zero.
 COUNTS = {
@@ -60,7 +61,7 @@ def stored(job):
         backend = optuna.storages.journal.JournalFileBackend(path)
         storage = optuna.storages.JournalStorage(backend)
         return optuna.load_study(study_name=job["name"], storage=storage).trials
-    return optuna.load_study(study_name=job["name"], storage=job["storage"]).trials
+    return optuna.load_study(study_name=job["name"], storage=Server(job["storage"])).trials
 
 
 def trainings(noted, wrong):
