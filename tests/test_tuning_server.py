@@ -13,6 +13,7 @@ import optuna
 import pytest
 import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from test_benchmark_crash import main as crash
 from test_tuning_search import Formula, values
 
 import tuning
@@ -103,12 +104,10 @@ def test_a_search_outlives_lost_connections(tmp_path, name):
 
 @slow
 @needs_server
-def test_killed_workers_on_postgresql(monkeypatch, tmp_path):
-    from benchmarks.crash.__main__ import main
-
-    command = f"crash --kills 3 --storage {URL} --folder {tmp_path} --kinds".split()
-    monkeypatch.setattr(sys, "argv", [*command, "two workers"])
-    main()
+def test_killed_workers_on_postgresql(tmp_path):
+    done = crash(tmp_path, "--kills", "3", "--storage", URL, "--kinds", "two workers")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert URL not in done.stdout
 
 
 def test_a_server_that_is_not_there_is_told_at_once(tmp_path):

@@ -11,6 +11,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,15 +22,17 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import optuna
+
 from benchmarks.crash.count import COUNTS, write
 from benchmarks.crash.kill import MOMENTS, forked, run
 from benchmarks.crash.searches import KINDS
 from benchmarks.kept import table
 from benchmarks.timing import made
+from tuning.server import Server
 
 IDLE, SLOWEST = 4.0, 5.0  # seconds of a search of two trials on two idle cores
 RESTART = 8  # kills between two restarts of the server
-SERVERS = ("postgresql", "mysql", "mariadb")
 
 
 def job_of(number, args, folder, title=None):
@@ -127,6 +130,16 @@ def show(found, minutes, storage):
     return not any(total[name] for name, goal in COUNTS.items() if goal)
 
 
+def forget(storage, folder, searches):
+    """Remove the searches that went well."""
+    if "://" in storage:
+        opened = Server(storage)
+        for number in ["first", *range(searches)]:
+            optuna.delete_study(study_name=f"crash_{folder.name}_{number}", storage=opened)
+        opened.engine.dispose()
+    shutil.rmtree(folder)
+
+
 def where():
     facts = made()
     packages = {name: metadata.version(name) for name in ("keras-tuner", "optuna", "sqlalchemy")}
@@ -147,6 +160,8 @@ def main():
     args = parser.parse_args()
     if args.storage not in ("sqlite", "journal") and "://" not in args.storage:
         parser.error(f"--storage is sqlite, journal or a URL. Received: {args.storage}")
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell's job ignores the first
+        signal.signal(number, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="crash_", dir=args.folder))
     found, began, stopped = [], time.monotonic(), False
     try:
@@ -159,7 +174,7 @@ def main():
     if stopped or not good:
         print("\ninterrupted" if stopped else "\nA GOAL WAS MISSED", f"- see {folder}")
         sys.exit(130 if stopped else 1)
-    shutil.rmtree(folder)
+    forget(args.storage, folder, len(found))
 
 
 if __name__ == "__main__":
