@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import optuna
@@ -100,6 +100,17 @@ def best_of(noted, name):
     return len(scores), max(scores.values(), default=math.nan)
 
 
+def finishes(noted):
+    """Return what was noted where a trial with all its epochs had ended, and not been paused."""
+    found, epochs = [], defaultdict(set)
+    for x in noted:
+        if x["event"] == "epoch":
+            epochs[x["name"]].add(x["epoch"])
+        elif x["event"] == "end" and len(epochs[x["name"]]) == EPOCHS:
+            found.append(x)
+    return found
+
+
 def endings(job, noted, trials, wrong):
     """Compare how trials ended by the log and in the store."""
     counts = Counter()
@@ -111,8 +122,7 @@ def endings(job, noted, trials, wrong):
         counts["searches with another number of trials than asked"] += 1
         wrong.append(f"{len(current)} trials, asked for {job['trials']}")
 
-    whole = {name for name in map(name_of_trial, trials) if best_of(noted, name)[0] == EPOCHS}
-    ends = [x for x in noted if x["event"] == "end" and x["name"] in whole]
+    ends = finishes(noted)
     counts["finished trials"] = len({x["number"] for x in ends})
     for x in ends:
         found = trials[x["number"]] if x["number"] < len(trials) else None
