@@ -5,7 +5,6 @@ import itertools
 import os
 import socket
 import sys
-import threading
 import time
 import types
 
@@ -35,8 +34,8 @@ def make(folder, url, model=None, name="p", **kwargs):
 
 
 @pytest.fixture(autouse=True)
-def closed(monkeypatch):
-    """Close all connections after a test, which psycopg else warns of."""
+def opened(monkeypatch):
+    """The storages of a test, whose connections are closed behind it: psycopg else warns."""
     opened, begin = [], server.Server.__init__
 
     def init(self, url):
@@ -44,13 +43,13 @@ def closed(monkeypatch):
         opened.append(self)
 
     monkeypatch.setattr(server.Server, "__init__", init)
-    yield
+    yield opened
     for each in opened:
         each.engine.dispose()
 
 
 @pytest.fixture
-def name(closed):
+def name(opened):
     name = f"test_{os.getpid()}_{time.time()}_{next(NUMBERS)}"
     yield name
     with contextlib.suppress(KeyError):
@@ -75,28 +74,22 @@ def test_workers_share_a_search_in_postgresql(tmp_path, name):
 
 
 @needs_server
-def test_a_search_outlives_lost_connections(tmp_path, name):
-    ours, ended, cut = sqlalchemy.engine.make_url(URL), threading.Event(), []
-    ours = ours.update_query_dict({"application_name": name}).render_as_string(False)
-    engine = server.Server(URL).engine
+def test_a_search_outlives_lost_connections(tmp_path, name, opened):
+    url = sqlalchemy.engine.make_url(URL).update_query_dict({"application_name": name[:60]})
+    tuner = make(tmp_path, url.render_as_string(False), name=name)
+    engine, statements, cut = server.Server(URL).engine, itertools.count(1), []
     end = sqlalchemy.text(
         "select pg_terminate_backend(pid) from pg_stat_activity where application_name = :name"
     )
 
-    def cuts():
-        while not ended.wait(0.2):
+    def cuts(*args):  # in the midst of a call
+        if next(statements) % 25 == 0:
             with engine.connect() as connection:
-                cut.extend(connection.execute(end, {"name": name[:63]}).all())
+                cut.extend(connection.execute(end, {"name": name[:60]}).all())
 
-    thread = threading.Thread(target=cuts)
-    thread.start()
-    try:
-        tuner = make(tmp_path, ours, name=name)
-        tuner.search(verbose=0)
-    finally:
-        ended.set()
-        thread.join()
-    assert cut
+    sqlalchemy.event.listen(opened[0].engine, "before_cursor_execute", cuts)
+    tuner.search(verbose=0)
+    assert len(cut) > 3
     rows = tuner.trials_table()
     assert [row["state"] for row in rows] == ["completed"] * 6
     assert len({str(row["values"]) for row in rows}) == 6

@@ -12,6 +12,8 @@ FIRST = 15  # seconds for which it waits at first
 TAKE_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
 PACKAGES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 
+OF_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param")  # what Optuna's cache calls
+
 
 def again(method):
     """Return a method of a storage that is called again where its connection was lost."""
@@ -52,7 +54,7 @@ class Server(optuna.storages.RDBStorage):
         sqlalchemy.event.listen(self.engine, "do_connect", connect)
 
 
-for _name in optuna.storages.BaseStorage.__abstractmethods__:
+for _name in {*optuna.storages.BaseStorage.__abstractmethods__, *OF_CACHE}:
     setattr(Server, _name, again(getattr(optuna.storages.RDBStorage, _name)))
 
 
@@ -73,7 +75,8 @@ def was_lost(error):
     while error is not None:
         if getattr(error, "connection_invalidated", False):
             return True
-        error = error.__cause__
+        # Optuna asks again in the same transaction, which then can no more be gone on with.
+        error = error.__cause__ or error.__context__
     return False
 
 
