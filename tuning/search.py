@@ -50,7 +50,8 @@ class ParetoSearch(OptunaTuner):
         storage: Where everything is kept, so that any number of processes on any number of
             machines search together: start the same script again. `None` is `search.db` in the
             project's folder, for workers on this machine; a path ending in `.journal`, for those
-            that share a disk; the URL of a PostgreSQL or MySQL database, for all others. Let
+            that share a disk; the URL of a PostgreSQL (`pip install 'keras-blocks[postgresql]'`)
+            or MySQL database, for all others, which may restart while a search goes on. Let
             `directory` be shared, too: trainings that are taken up by another worker go on from
             there, and else begin anew.
         isolate: Whether every trial is trained in a process of its own (Linux, macOS): then its

@@ -13,6 +13,7 @@ import sqlalchemy
 from tuning.server import Server, package, was_lost
 
 TRIES = 20
+LOCKED = 60.0  # seconds for which a locked file is waited for
 SERVERS = ("postgresql", "mysql", "mariadb")
 JOURNAL = ".journal"
 
@@ -163,7 +164,7 @@ def _torn(path):
 
 def _connect(path):
     # By path, not by address: braces, percent and question marks of a folder stay what they are.
-    connection = sqlite3.connect(path, timeout=60, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=LOCKED, check_same_thread=False)
     # Appending to a log needs no wait for the disk at each of the many small writes of a trial;
     # a killed process loses nothing, a power cut at most the last moments.
     connection.execute("PRAGMA journal_mode=WAL")

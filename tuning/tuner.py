@@ -132,4 +132,8 @@ class OptunaTuner(keras_tuner.Tuner):
         metrics |= {name: fact for name, fact in facts.items() if fact is not None}
         finite = {name: metric for name, metric in metrics.items() if math.isfinite(metric)}
         self.oracle.update_trial(trial.trial_id, finite, step=epoch)
-        results.check_objectives(metrics, self.oracle.objectives)
+        try:
+            results.check_objectives(metrics, self.oracle.objectives)
+        except keras_tuner.errors.FatalError:  # what was kept would never have the objective
+            epochs.forget(self.get_trial_dir(trial.trial_id))
+            raise
