@@ -99,10 +99,9 @@ from tuning.ledger import Ledger
 end = Ledger.end
 
 def drops(self, number, record):
-    if number:
-        end(self, number, record)
-    else:
-        self.study.tell(number, state=TrialState.FAIL)
+    ended = [t.number for t in self.all() if "record" in t.user_attrs]
+    state = TrialState.FAIL if ended == [number] else None  # the first that finishes
+    self.study.tell(number, state=state) if state else end(self, number, record)
 
 Ledger.end = drops
 """
