@@ -233,3 +233,35 @@ def test_how_keras_logs_stays(tmp_path):
         keras.config.enable_interactive_logging()
     make(tmp_path, Number(build), max_trials=2).search(verbose=0)
     assert seen == [False, True]
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, True, "3", None])
+def test_wrong_number_of_trials(tmp_path, count):
+    with pytest.raises(ValueError, match="Received: max_trials="):
+        make(tmp_path, units, max_trials=count)
+    assert not list(tmp_path.rglob("*.db"))
+
+
+@pytest.mark.parametrize("halving", [None, tuning.Halving()])
+def test_an_objective_that_no_training_gives_is_named_at_the_first_trial(tmp_path, halving):
+    tuner = make(tmp_path, units, halving=halving)
+    fit = {**data(), "validation_data": None, "epochs": 2}
+    with pytest.raises(keras_tuner.errors.FatalValueError) as error:
+        tuner.search(**fit)
+    for word in ("['val_loss']", "'loss'", "validation_data"):
+        assert word in str(error.value)
+    tuner.search(**data())  # the trial was no failure: it is trained again
+    assert [row["state"] for row in tuner.trials_table()] == ["completed"] * 3
+
+
+def test_two_searches_of_one_name_have_one_space(tmp_path):
+    def others(hp):
+        return dense_model(hp.Choice("units", [1, 2, 5]))
+
+    make(tmp_path, units).search(**data())
+    again = make(tmp_path, others, max_trials=4)
+    with pytest.raises(keras_tuner.errors.FatalValueError, match=r"one set of values.*\[1, 2, 5\]"):
+        again.search(**data())
+    whole = make(tmp_path, units, max_trials=4)
+    whole.search(**data())
+    assert [row["state"] for row in whole.trials_table()] == ["completed"] * 3  # all there are

@@ -1,7 +1,9 @@
 """Stores that several workers share, and workers that die."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -115,9 +117,36 @@ def test_a_store_that_does_not_open_is_told(tmp_path):
     journal.write_text("no JSON\n")
     with pytest.raises(ValueError, match="one that opens. Received: "):
         make(tmp_path, "other.journal")
-    with pytest.raises(ImportError, match="psycopg2|needs a package.*secret") as error:
-        make(tmp_path, "postgresql://me:secret@nowhere.invalid/x")
-    assert "secret" not in str(error.value)
+
+
+def locked(path):
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN EXCLUSIVE")
+    return contextlib.closing(connection)
+
+
+def test_a_file_that_is_locked_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "LOCKED", 0.2)
+    (tmp_path / "p").mkdir()
+    path = tmp_path / "p" / "search.db"
+    with locked(path), pytest.raises(ValueError, match="database is locked. Is it free"):
+        make(tmp_path)
+
+    class Meets(Formula):
+        def fit(self, hp, model, *args, **kwargs):
+            if len(self.fitted) == 1:
+                self.fitted.append(None)
+                with locked(path):
+                    hp.Float("late", 0.0, 1.0)
+            return super().fit(hp, model)
+
+    monkeypatch.setitem(globals(), "Formula", Meets)
+    tuner = make(tmp_path, max_trials=3)
+    with pytest.raises(store.Unreachable) as error:
+        tuner.search(verbose=0)
+    assert "its file locked" in error.value.__notes__[0]
+    tuner.search(verbose=0)  # no trial is blamed for it
+    assert [row["state"] for row in tuner.trials_table()] == ["completed"] * 3
 
 
 def test_overwrite_begins_anew_in_a_shared_store(tmp_path):

@@ -63,6 +63,7 @@ def train(job, ask):
     from tuning.trainer import Trainer
 
     with open(job["given"], "rb") as file:
+        file.seek(0)  # where the last trial left it, as they share it
         given = pickle.load(file)
     keras.config.set_dtype_policy(job["policy"])
     hypermodel, kwargs = given["hypermodel"], given["kwargs"]

@@ -58,6 +58,7 @@ class Training:
             remove(self.folder, "state")
             return
         rows = rows_of(self.folder)
+        sweep(self.folder)
         done = max((n for n in numbers(self.folder, "state") if n <= len(rows)), default=0)
         if not (done and restore(model, file_of(self.folder, "state", done))):
             done = 0
@@ -173,6 +174,13 @@ def forget(folder):
     """Remove the states of a trial's trainings, so that none of them goes on."""
     for each in Path(folder).glob("execution_*"):
         remove(each, "state")
+        sweep(each)
+
+
+def sweep(folder):
+    """Remove what processes had half written when they died."""
+    for part in Path(folder).glob("part_*"):
+        part.unlink(missing_ok=True)
 
 
 def rows_of(folder):
@@ -213,7 +221,7 @@ def remove(folder, kind, keep=()):
     """Remove the files of a kind but those of some epochs."""
     for number in numbers(folder, kind):
         if number not in keep:
-            file_of(folder, kind, number).unlink()
+            file_of(folder, kind, number).unlink(missing_ok=True)
 
 
 def is_real(value):

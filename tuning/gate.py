@@ -8,7 +8,7 @@ import time
 import keras
 import keras_tuner
 
-from tuning.oracle import stopped
+from tuning.running import stopped
 
 GARBAGE_EVERY = 5.0  # seconds; a collection takes longer than a small model's refusal
 REPEATS = 5  # known configurations that a sampler may propose before chance takes over

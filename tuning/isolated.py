@@ -59,9 +59,10 @@ class Isolation:
                 "With isolate=True all that the search is given goes to another process: arrays, "
                 f"a keras.utils.PyDataset, functions, callbacks. Received: {error}"
             ) from error
-        with tempfile.TemporaryDirectory(prefix="keras_blocks_") as folder:
-            self.path = Path(folder, "given.pickle")
-            self.path.write_bytes(content)
+        with tempfile.TemporaryFile() as file:  # without a name: nothing stays behind a kill
+            file.write(content)
+            file.flush()
+            self.file = file.fileno()
             yield
 
     def train(self, trial, running, oracle, settings, goes_on=None):
@@ -79,7 +80,7 @@ class Isolation:
             return trial.hyperparameters._retrieve(kinds.deserialize(config))
 
         job = {
-            "given": str(self.path),
+            "given": self.file,
             "path": sys.path,
             "policy": keras.config.dtype_policy().name,
             "values": trial.hyperparameters.get_config(),
@@ -96,7 +97,7 @@ class Isolation:
         ours, theirs = os.pipe(), os.pipe()  # from the child, to the child
         passed = ours[1], theirs[0]
         command = [sys.executable, "-P", str(SCRIPT), *map(str, passed)]
-        process = subprocess.Popen(command, pass_fds=passed, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(command, pass_fds=[*passed, self.file], stdin=subprocess.DEVNULL)
         for end in passed:
             os.close(end)
         asked = Connection(ours[0], writable=False)

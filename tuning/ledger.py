@@ -1,7 +1,6 @@
 """What became of every candidate: written once when it ends, and read back from the store."""
 
 import copy
-import time
 
 from keras_tuner.engine.trial import Trial
 from optuna.trial import TrialState
@@ -13,6 +12,7 @@ from tuning.workers import Watch
 CRASHES = 2  # times that a trial whose process died is taken up again
 TRIED = ("completed", "paused", "failed", "refused", "running")
 SPENT = ("completed", "paused", "failed", "running")
+TAKEN = (*SPENT, "waiting")
 
 ENDS = {
     "completed": TrialState.COMPLETE,
@@ -44,6 +44,11 @@ def crashes(frozen):
     return frozen.user_attrs.get("crashes", 0) + (not frozen.user_attrs.get("given_back", False))
 
 
+def is_retry(frozen):
+    """Return whether a trial goes on where another stood."""
+    return "retry_of" in frozen.user_attrs
+
+
 def root_of(frozen):
     """Return the number under which a trial began that was taken up again."""
     return frozen.user_attrs.get("root", frozen.number)
@@ -55,10 +60,12 @@ class Ledger:
     Args:
         study: The study.
         objectives: List of `keras_tuner.Objective`, in the order of the study's values.
+        pruned: How a refused candidate is told: as pruned, which TPE learns from (of failed
+            trials it learns nothing), or as finished with values no better than any seen.
     """
 
-    def __init__(self, study, objectives):
-        self.study, self.objectives = study, objectives
+    def __init__(self, study, objectives, pruned=True):
+        self.study, self.objectives, self.pruned = study, objectives, pruned
         self.watch = Watch()
 
     def all(self):
@@ -78,6 +85,22 @@ class Ledger:
     def spent(self):
         """Return the number of trials that count, finished and running."""
         return sum(outcome(t) in SPENT for t in self.current())
+
+    def has_room(self, most):
+        """Return whether there is a trial to be asked for, one that waits or a new one."""
+        if self.waiting() and self.spent() < most:
+            return True
+        return sum(outcome(t) in TAKEN for t in self.current()) < most
+
+    def is_too_many(self, number, most):
+        """Return whether enough trials were asked for before this one, by other workers.
+
+        What is taken up again counts whenever it was asked for: its place was taken before.
+        """
+        trials = self.all()
+        before = [t for t in self.current() if t.number < number or is_retry(t)]
+        taken = sum(outcome(t) in TAKEN for t in before)
+        return not is_retry(trials[number]) and taken >= most
 
     def points(self, rung):
         """Return the objectives of all trials that were trained for so many epochs."""
@@ -108,19 +131,17 @@ class Ledger:
         later = {t.number for t in tried if without is not None and t.number > without}
         return [t for t in tried if t.number not in later or outcome(t) != "running"]
 
-    def end(self, number, record, pruned=True):
+    def end(self, number, record):
         """Tell Optuna how the trial with this record ended.
 
         Args:
             number: Number of the trial.
             record: What `make_record` returned; stored with the trial already.
-            pruned: How a refused candidate is told: as pruned, which TPE learns from (of failed
-                trials it learns nothing), or as finished with values no better than any seen.
         """
         state, values = ENDS[record["outcome"]], None
         if state == TrialState.COMPLETE:
             values = [record["values"][o.name] for o in self.objectives]
-        if state == TrialState.PRUNED and not pruned:
+        if state == TrialState.PRUNED and not self.pruned:
             state, values = TrialState.COMPLETE, self._worst(record["facts"])
         self.study.tell(number, values, state=state)
 
@@ -219,32 +240,3 @@ class Ledger:
                 }
             )
         return rows
-
-
-def make_record(trial, became, reason, running, objectives):
-    """Return the record of an ended KerasTuner trial, as plain data.
-
-    Args:
-        trial: The trial.
-        became: `"completed"`, `"failed"`, `"refused"` or `"repeated"`.
-        reason: Why it did not complete, or `None`.
-        running: What the oracle knows of it.
-        objectives: List of `keras_tuner.Objective`.
-    """
-    state = trial.get_state()
-    state["score"] = None if trial.score is None else float(trial.score)
-    values = {name: history.get_last_value() for name, history in trial.metrics.metrics.items()}
-    return {
-        "outcome": became,
-        "reason": reason,
-        "facts": running.facts,
-        "foretold": running.foretold,
-        "architecture": running.architecture,
-        "features": running.features,
-        "values": {o.name: float(values[o.name]) for o in objectives if o.name in values},
-        "epochs": running.epochs,
-        "rung": running.rung,
-        "seconds": round(time.perf_counter() - running.began, 3),
-        "gate_seconds": round(running.gate_seconds, 3),
-        "trial": state,
-    }

@@ -10,10 +10,10 @@ from optuna.trial import TrialState
 from tuning import samplers, store, suggest, workers
 from tuning.answers import rank
 from tuning.halving import Judge
-from tuning.ledger import Ledger, make_record, root_of
+from tuning.ledger import Ledger, is_retry, root_of
 from tuning.objectives import FACTS, make_objectives
 from tuning.repeats import is_repeat
-from tuning.running import Running, last_line
+from tuning.running import Running, last_line, make_record, stopped
 from tuning.settings import keep
 
 
@@ -65,7 +65,7 @@ class OptunaOracle(keras_tuner.Oracle):
         """
         study = store.open_study(storage, [o.direction for o in self.objectives], name, overwrite)
         keep(study, settings)
-        self.ledger = Ledger(study, self.objectives)
+        self.ledger = Ledger(study, self.objectives, self.pruned)
         self.judge = Judge(self.halving, self.ledger) if self.halving else None
         self.reload()
 
@@ -75,10 +75,14 @@ class OptunaOracle(keras_tuner.Oracle):
         Args:
             untried: Draw at random among what was not tried, instead of asking the sampler.
         """
-        if not self._something_to_do():
-            return stopped()
+        while self._something_to_do():
+            if trial := self._ask(untried):
+                return trial
+        return stopped()
+
+    def _ask(self, untried):
         trials, waiting = self.ledger.all(), self.ledger.waiting()
-        index = sum("retry_of" not in t.user_attrs for t in trials)
+        index = sum(not is_retry(t) for t in trials)
         if waiting:  # what is taken up again keeps its place: interruptions change nothing
             index = waiting[0].user_attrs.get("index", index)
         seed = samplers.derived_seed(self.seed, index)
@@ -90,6 +94,10 @@ class OptunaOracle(keras_tuner.Oracle):
         asked = self.study.ask()
         asked.set_user_attr("index", index)
         asked.set_user_attr("worker", workers.worker())
+        if self.ledger.is_too_many(asked.number, self.max_trials):
+            asked.set_user_attr("record", {"outcome": "repeated"})
+            self.study.tell(asked, state=TrialState.FAIL)
+            return None
         hp = suggest.LiveHyperParameters(lambda hp: suggest.suggest(asked, self._checked(hp)))
         trial = Trial(hp, f"{asked.number:05d}", "RUNNING")
         self.running[trial.trial_id] = Running(asked, workers.Heartbeat(asked), seed)
@@ -102,7 +110,7 @@ class OptunaOracle(keras_tuner.Oracle):
             self.ledger.recover(own)
             if self.judge and not self.ledger.waiting():
                 self.ledger.promote(self.judge.passes)
-            if self.ledger.spent() < self.max_trials:
+            if self.ledger.has_room(self.max_trials):
                 return True
             if not self.ledger.open(own):
                 return False
@@ -110,7 +118,7 @@ class OptunaOracle(keras_tuner.Oracle):
 
     def was_taken_up(self, trial_id):
         """Return whether a trial goes on where another stood."""
-        return "retry_of" in self.ledger.all()[int(trial_id)].user_attrs
+        return is_retry(self.ledger.all()[int(trial_id)])
 
     def root(self, trial_id):
         """Return the id under which a trial began that was taken up again."""
@@ -192,7 +200,7 @@ class OptunaOracle(keras_tuner.Oracle):
             running.optuna.set_constraint(name, excess)
         record = make_record(trial, became, reason, running, self.objectives)
         running.optuna.set_user_attr("record", record)
-        self.ledger.end(running.optuna.number, record, self.pruned)
+        self.ledger.end(running.optuna.number, record)
         del self.running[trial.trial_id]
         if became != "repeated":
             self.update_space(trial.hyperparameters)
@@ -240,8 +248,3 @@ class OptunaOracle(keras_tuner.Oracle):
         """Return the completed trials of all workers."""
         self.reload()
         return [t for t in self.trials.values() if t.status == "COMPLETED"]
-
-
-def stopped():
-    """Return the trial that tells KerasTuner to end the search."""
-    return Trial(keras_tuner.HyperParameters(), "none", "STOPPED")

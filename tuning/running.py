@@ -4,7 +4,9 @@ import dataclasses
 import re
 import time
 
+import keras_tuner
 import optuna
+from keras_tuner.engine.trial import Trial
 
 from tuning.workers import Heartbeat
 
@@ -49,3 +51,37 @@ def last_line(message):
     text = re.sub(r"\x1b\[\d*m", "", message or "unknown")
     text = re.sub(r"(?s)\n\nArguments received by (?!.*\nTraceback ).*", "", text)
     return text.strip().splitlines()[-1]
+
+
+def stopped():
+    """Return the trial that tells KerasTuner to end the search."""
+    return Trial(keras_tuner.HyperParameters(), "none", "STOPPED")
+
+
+def make_record(trial, became, reason, running, objectives):
+    """Return the record of an ended KerasTuner trial, as plain data.
+
+    Args:
+        trial: The trial.
+        became: `"completed"`, `"failed"`, `"refused"` or `"repeated"`.
+        reason: Why it did not complete, or `None`.
+        running: What the oracle knows of it.
+        objectives: List of `keras_tuner.Objective`.
+    """
+    state = trial.get_state()
+    state["score"] = None if trial.score is None else float(trial.score)
+    values = {name: history.get_last_value() for name, history in trial.metrics.metrics.items()}
+    return {
+        "outcome": became,
+        "reason": reason,
+        "facts": running.facts,
+        "foretold": running.foretold,
+        "architecture": running.architecture,
+        "features": running.features,
+        "values": {o.name: float(values[o.name]) for o in objectives if o.name in values},
+        "epochs": running.epochs,
+        "rung": running.rung,
+        "seconds": round(time.perf_counter() - running.began, 3),
+        "gate_seconds": round(running.gate_seconds, 3),
+        "trial": state,
+    }

@@ -50,7 +50,8 @@ class ParetoSearch(OptunaTuner):
         storage: Where everything is kept, so that any number of processes on any number of
             machines search together: start the same script again. `None` is `search.db` in the
             project's folder, for workers on this machine; a path ending in `.journal`, for those
-            that share a disk; the URL of a PostgreSQL or MySQL database, for all others. Let
+            that share a disk; the URL of a PostgreSQL (`pip install 'keras-blocks[postgresql]'`)
+            or MySQL database, for all others, which may restart while a search goes on. Let
             `directory` be shared, too: trainings that are taken up by another worker go on from
             there, and else begin anew.
         isolate: Whether every trial is trained in a process of its own (Linux, macOS): then its
@@ -142,6 +143,7 @@ class ParetoSearch(OptunaTuner):
         """
         verbose = check_search(verbose, kwargs.get("callbacks"))
         self.progress = Progress(self.oracle, self.project_dir, verbose)
+        self.oracle.give_back()  # what a search before could not, as its store was gone
         self.progress.begin()
         self.gate.reset()
         kwargs["verbose"] = 2 if verbose > 1 else 0
@@ -150,15 +152,9 @@ class ParetoSearch(OptunaTuner):
             with quiet(), apart:
                 super().search(*args, **kwargs)
         except BaseException as error:
-            self.oracle.give_back()
-            if isinstance(error, KeyboardInterrupt):
-                note = (
-                    f"The search was interrupted. All finished trials are in {self.project_dir}; "
-                    "run the same script again to go on."
-                )
-                error.add_note(note)
-                self.progress.say(note)
+            self._retreat(error)
             raise
+        self.tidy()
         self.progress.end(self.gate.reason, self.costs.summary())
 
     def pre_create_trial(self):

@@ -10,12 +10,16 @@ from pathlib import Path
 import optuna
 import sqlalchemy
 
+from tuning.server import Server, package, was_lost
+
 TRIES = 20
+LOCKED = 60.0  # seconds for which a locked file is waited for
 SERVERS = ("postgresql", "mysql", "mariadb")
 JOURNAL = ".journal"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
+Unreachable = optuna.exceptions.StorageInternalError
 RACES = (  # several workers that start together create the same tables
     optuna.exceptions.DuplicatedStudyError,
     sqlalchemy.exc.IntegrityError,
@@ -53,15 +57,16 @@ def open_study(storage, directions, name="search", overwrite=False):
         except RACES:
             if attempt == TRIES - 1:
                 raise
-        except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.OperationalError) as error:
-            if "already exists" not in _cause(error) or attempt == TRIES - 1:
+        except (Unreachable, sqlalchemy.exc.OperationalError) as error:
+            passes = "already exists" in _cause(error) or was_lost(error)
+            if not passes or attempt == TRIES - 1:
                 raise _unusable(storage, error) from error
         except (sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError, ValueError) as error:
             raise _unusable(storage, error) from error
         except ImportError as error:
             raise ImportError(
-                f"A database of this kind needs a package. Received: {shown(storage)}, and no "
-                f"{error.name or error}. Install it, such as psycopg2-binary or pymysql."
+                f"A database of this kind needs a package. Received: {shown(storage)}. "
+                f"Install it: pip install '{package(error)}'."
             ) from error
         time.sleep(0.05 * (attempt + 1))
     wanted = [f"{direction}imize".upper() for direction in directions]
@@ -113,7 +118,7 @@ def shown(storage):
 
 def _storage(storage):
     if "://" in storage:
-        return optuna.storages.RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
+        return Server(storage)
     Path(storage).parent.mkdir(parents=True, exist_ok=True)
     if storage.endswith(JOURNAL):
         journal = optuna.storages.journal
@@ -159,7 +164,7 @@ def _torn(path):
 
 def _connect(path):
     # By path, not by address: braces, percent and question marks of a folder stay what they are.
-    connection = sqlite3.connect(path, timeout=60, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=LOCKED, check_same_thread=False)
     # Appending to a log needs no wait for the disk at each of the many small writes of a trial;
     # a killed process loses nothing, a power cut at most the last moments.
     connection.execute("PRAGMA journal_mode=WAL")
@@ -174,8 +179,13 @@ def _cause(error):
 
 
 def _unusable(storage, error):
+    repair = (
+        "Do its server, user, password and database exist, and does this machine reach it?"
+        if "://" in storage
+        else "Is it free, and made by a search? Where the file is broken, put back a copy, or "
+        "begin anew with overwrite=True."
+    )
     return ValueError(
         f"The store of a search must be one that opens. Received: {shown(storage)}, "
-        f"{' '.join(_cause(error).split())[:300]}. Is it reachable, free, and made by a search? "
-        "Where the file is broken, put back a copy, or begin anew with overwrite=True."
+        f"{' '.join(_cause(error).split())[:300].rstrip('.')}. {repair}"
     )

@@ -1,5 +1,6 @@
 """KerasTuner's tuner where an Optuna oracle keeps everything."""
 
+import contextlib
 import math
 import pathlib
 import shutil
@@ -7,8 +8,9 @@ import traceback
 
 import keras_tuner
 
-from tuning import epochs, results
+from tuning import epochs, results, store
 from tuning.gate import fresh_model
+from tuning.ledger import outcome, root_of
 from tuning.settings import check_compiled
 from tuning.tensorboard import has_tensorboard
 from tuning.trainer import Hooks, Trainer
@@ -66,6 +68,27 @@ class OptunaTuner(keras_tuner.Tuner):
         model.load_weights(self._get_checkpoint_fname(trial.trial_id))
         return model
 
+    def tidy(self):
+        """Remove what no training will go on from, such as of a worker that died at its end."""
+        for trial in self.oracle.ledger.current():
+            if outcome(trial) in ("completed", "failed"):
+                epochs.forget(super().get_trial_dir(f"{root_of(trial):05d}"))
+
+    def _retreat(self, error):
+        """Give back what runs here after an error, and say what is left."""
+        with contextlib.suppress(store.Unreachable):  # then it is seen that this process is gone
+            self.oracle.give_back()
+        reasons = {
+            KeyboardInterrupt: "The search was interrupted.",
+            store.Unreachable: "The store of the search could be reached no more: is its disk "
+            "full, its file locked, its server gone?",
+        }
+        for kind, reason in reasons.items():
+            if isinstance(error, kind):
+                note = f"{reason} Finished trials are kept: run the same script again to go on."
+                error.add_note(note)
+                self.progress.say(note)
+
     def build(self, trial):
         """Return the model of a trial, not trained."""
         return self._try_build(trial.hyperparameters)
@@ -96,7 +119,7 @@ class OptunaTuner(keras_tuner.Tuner):
         try:
             self._run_and_update_trial(trial, *args, **kwargs)
             trial.status = "COMPLETED"
-        except keras_tuner.errors.FatalError:
+        except (keras_tuner.errors.FatalError, store.Unreachable):  # no fault of the trial's
             raise
         except Exception as error:
             trace = getattr(error, "trace", None)  # of a process of its own
@@ -109,4 +132,8 @@ class OptunaTuner(keras_tuner.Tuner):
         metrics |= {name: fact for name, fact in facts.items() if fact is not None}
         finite = {name: metric for name, metric in metrics.items() if math.isfinite(metric)}
         self.oracle.update_trial(trial.trial_id, finite, step=epoch)
-        results.check_objectives(metrics, self.oracle.objectives)
+        try:
+            results.check_objectives(metrics, self.oracle.objectives)
+        except keras_tuner.errors.FatalError:  # what was kept would never have the objective
+            epochs.forget(self.get_trial_dir(trial.trial_id))
+            raise

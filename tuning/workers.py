@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 STALE_AFTER = 120.0  # seconds without a new beat after which a worker elsewhere counts as dead
+UNNAMED = 10.0  # seconds after which a trial counts as dead whose worker did not even say its name
 
 
 def worker():
@@ -74,7 +75,7 @@ class Watch:
         if known is not None:
             return not known
         since = self._look(trial)[1]
-        return time.monotonic() - since > STALE_AFTER
+        return time.monotonic() - since > (STALE_AFTER if "worker" in trial.user_attrs else UNNAMED)
 
     def is_open(self, trial):
         """Return whether it is not known yet if a running trial's worker lives."""
