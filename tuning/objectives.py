@@ -6,9 +6,10 @@ STATIC = ("params", "macs")
 MEASURED = ("size_kb", "latency_ms", "memory_mb")
 FACTS = (*STATIC, *MEASURED)  # known before training; always minimised
 
-MAXIMISED = {"acc", "accuracy", "auc", "f1", "fbeta", "iou", "map", "mrr", "ndcg", "r2"}
+MAXIMISED = {"acc", "accuracy", "auc", "dice", "f1", "fbeta", "iou", "map", "mrr", "ndcg", "r2"}
 MAXIMISED |= {"precision", "recall", "sensitivity", "specificity"}
-MINIMISED = {"crossentropy", "divergence", "error", "loss", "mae", "mape", "mse", "msle", "rmse"}
+MINIMISED = {"angle", "crossentropy", "divergence", "error", "loss", "mae", "mape", "mse", "msle"}
+MINIMISED |= {"rmse"}
 
 
 def make_objectives(objectives):

@@ -30,7 +30,7 @@ def unet_space(input_shape, num_classes, *, choices=None, steps=None, mean=0.0, 
     like those of `image_space`, its first stage at the image's size or half of it; `choices` may
     ask for published ones, `{"encoder": ["blocks", "mobilenet_v3"]}`, and for their weights,
     `{"encoder": {"resnet": {"depth": 50, "weights": "imagenet"}}}`. Losses are offered, too, so
-    that models are compared by a score, such as `"val_mean_iou"`, and never by the loss.
+    that models are compared by a score, such as `"val_iou"`, and never by the loss.
     Attribute `size` is the number of configurations, `None` if a range is continuous.
 
     Args:
