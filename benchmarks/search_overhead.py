@@ -119,8 +119,6 @@ def seconds_a_trial(name, sampler):
 
 def gate(limits):
     """Return the seconds of judging a network by such a budget, the median of ten."""
-    import keras_tuner
-
     import tuning
 
     space = tuning.image_space((32, 32, 3), 10)
@@ -128,7 +126,7 @@ def gate(limits):
     with tempfile.TemporaryDirectory() as folder:
         tuner = pareto(space, folder, budget=tuning.Budget(**dict.fromkeys(names, 1e9)))
         found = []
-        for i in range(10):
+        for _ in range(10):
             trial = tuner.oracle.propose(True)
             model = space(trial.hyperparameters)
             began = time.perf_counter()

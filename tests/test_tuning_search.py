@@ -485,6 +485,7 @@ def test_directions_follow_from_names():
         "loss": "min",
         "val_macro_f1": "max",
         "val_mean_io_u": "max",
+        "val_dice": "max",
         "boxes_loss": "min",
         "val_auc": "max",
         "val_mean_absolute_error": "min",

@@ -20,7 +20,7 @@ class Progress:
     def __init__(self, oracle, folder, verbose=1):
         self.oracle, self.folder, self.verbose = oracle, folder, verbose
         self.began = time.perf_counter()
-        self.refused = 0
+        self.refused = self.before = 0
 
     def say(self, text):
         """Print a line, at once."""
@@ -30,6 +30,7 @@ class Progress:
     def begin(self):
         """Say what is there already."""
         done, total = self.oracle.ledger.spent(), self.oracle.max_trials
+        self.before, self.began = done, time.perf_counter()
         if done:
             self.say(f"going on with {self.folder}: {done} of {total} trials are done")
 
@@ -62,7 +63,16 @@ class Progress:
                 parts.append(f"front {len(pareto_front(done, oracle.objectives))}")
         if self.refused:
             parts.append(f"refused {self.refused}")
+        parts += self.left()
         self.say(" · ".join(parts))
+
+    def left(self):
+        """Return, in words, how long the search may still take, by all workers together."""
+        done, total = self.oracle.ledger.spent(), self.oracle.max_trials
+        if not self.before < done < total:
+            return []
+        seconds = (time.perf_counter() - self.began) * (total - done) / (done - self.before)
+        return [f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"]
 
     def end(self, reason, costs=""):
         """Say why the search is over, where the files are, and what can be done next.

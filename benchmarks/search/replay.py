@@ -99,7 +99,7 @@ class Replay(keras_tuner.HyperModel):
         key, history = model.key, keras.callbacks.History()
         row = self.table.rows[key]
         params = {"epochs": epochs, "steps": 1, "verbose": 0}
-        calls = keras.callbacks.CallbackList([history, *callbacks], model=model, params=params)
+        calls = keras.callbacks.CallbackList([history, *callbacks], model=model, **params)
         model.stop_training, model._initial_epoch = False, None
         calls.on_train_begin()
         begin = model._initial_epoch or initial_epoch
