@@ -17,7 +17,7 @@ from test_tuning_search import Formula, WithBuild, dense_model, search, values
 
 import tuning
 from tuning import store, workers
-from tuning.ledger import outcome
+from tuning.outcomes import outcome
 
 ROOT = Path(__file__).parents[1]
 

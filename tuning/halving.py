@@ -3,8 +3,9 @@
 import dataclasses
 import math
 
+import numpy as np
+
 from tuning import results
-from tuning.objectives import dominates
 
 RUNG = "rung {}"  # attribute of a trial: its objectives after that many epochs
 
@@ -56,14 +57,24 @@ class Halving:
             points: Those of all that came as far, its own among them.
             directions: `"min"` or `"max"` for each objective.
         """
-        ranks = sorted(rank(each, points, directions) for each in points)
-        last = ranks[math.ceil(len(points) / self.factor) - 1]
-        return rank(point, points, directions) <= last
+        return self.passing([point], points, directions)[0]
+
+    def passing(self, some, points, directions) -> list:
+        """Return of some of the points whether they go on; see `passes`."""
+        last = sorted(ranks(points, points, directions))[math.ceil(len(points) / self.factor) - 1]
+        return [rank <= last for rank in ranks(some, points, directions)]
 
 
-def rank(point, points, directions):
-    """Return how many points dominate one."""
-    return sum(dominates(other, point, directions) for other in points)
+def ranks(some, points, directions):
+    """Return how many points dominate each of some.
+
+    >>> ranks([(0.8, 5)], [(0.9, 5), (0.8, 5), (0.8, 2)], ["max", "min"])
+    [2]
+    """
+    signs = [1 if direction == "max" else -1 for direction in directions]
+    a, b = (np.asarray(each)[:, None] * signs for each in (some, points))
+    b = b.swapaxes(0, 1)
+    return ((b >= a).all(-1) & (b > a).any(-1)).sum(-1).tolist()
 
 
 class Judge:
@@ -77,11 +88,11 @@ class Judge:
     def __init__(self, halving, ledger):
         self.halving, self.ledger = halving, ledger
 
-    def passes(self, rung, point):
-        """Return whether a trial with these objectives after `rung` epochs goes on."""
+    def passing(self, rung, some):
+        """Return of trials with these objectives after `rung` epochs whether they go on."""
         points = list(self.ledger.points(rung).values())
         directions = [o.direction for o in self.ledger.objectives]
-        return self.halving.passes(point, points, directions)
+        return self.halving.passing(some, points, directions)
 
     def of(self, running):
         """Return the function that says after an epoch whether a trial goes on; see `Training`."""
@@ -92,7 +103,8 @@ class Judge:
             point = results.point(rows, running.facts, self.ledger.objectives)
             running.optuna.set_user_attr(RUNG.format(done), point)
             running.rung = done
-            running.paused = not self.passes(done, point)
+            (passes,) = self.passing(done, [point])
+            running.paused = not passes
             return not running.paused
 
         return goes_on

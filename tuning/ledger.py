@@ -1,5 +1,6 @@
 """What became of every candidate: written once when it ends, and read back from the store."""
 
+import contextlib
 import copy
 
 from keras_tuner.engine.trial import Trial
@@ -7,9 +8,9 @@ from optuna.trial import TrialState
 
 from tuning.halving import RUNG
 from tuning.objectives import FACTS
+from tuning.outcomes import crashes, is_retry, outcome, root_of
 from tuning.workers import Watch
 
-CRASHES = 2  # times that a trial whose process died is taken up again
 TRIED = ("completed", "paused", "failed", "refused", "running")
 SPENT = ("completed", "paused", "failed", "running")
 TAKEN = (*SPENT, "waiting")
@@ -21,37 +22,6 @@ ENDS = {
     "refused": TrialState.PRUNED,
     "repeated": TrialState.FAIL,
 }
-
-
-def outcome(frozen):
-    """Return what became of an Optuna trial.
-
-    `"completed"`, `"paused"` (not among the best so far), `"failed"`, `"refused"` (over the
-    budget), `"repeated"` (tried before), `"running"`, `"waiting"` (to be taken up again) or
-    `"interrupted"`.
-    """
-    if frozen.state == TrialState.WAITING:
-        return "waiting"
-    if frozen.state == TrialState.RUNNING:
-        return "running" if "worker" in frozen.user_attrs else "waiting"
-    if "record" in frozen.user_attrs:
-        return frozen.user_attrs["record"]["outcome"]
-    return "failed" if crashes(frozen) > CRASHES else "interrupted"
-
-
-def crashes(frozen):
-    """Return how many processes have died on the configuration of an interrupted trial."""
-    return frozen.user_attrs.get("crashes", 0) + (not frozen.user_attrs.get("given_back", False))
-
-
-def is_retry(frozen):
-    """Return whether a trial goes on where another stood."""
-    return "retry_of" in frozen.user_attrs
-
-
-def root_of(frozen):
-    """Return the number under which a trial began that was taken up again."""
-    return frozen.user_attrs.get("root", frozen.number)
 
 
 class Ledger:
@@ -67,10 +37,22 @@ class Ledger:
     def __init__(self, study, objectives, pruned=True):
         self.study, self.objectives, self.pruned = study, objectives, pruned
         self.watch = Watch()
+        self.seen, self.holds = None, False
+
+    @contextlib.contextmanager
+    def at_once(self):
+        """Read the store once for all that is asked in this context, until it is written to."""
+        self.seen, self.holds = None, True
+        try:
+            yield
+        finally:
+            self.seen, self.holds = None, False
 
     def all(self):
         """Return the Optuna trials of all workers, by number."""
-        return self.study.get_trials(deepcopy=False)
+        if self.seen is None or not self.holds:
+            self.seen = self.study.get_trials(deepcopy=False)
+        return self.seen
 
     def current(self):
         """Return the Optuna trials but those that another takes up again."""
@@ -110,19 +92,23 @@ class Ledger:
                 found[root_of(trial)] = trial.user_attrs[name]
         return found
 
-    def promote(self, passes):
+    def promote(self, passing):
         """Queue again the paused trial that may go on, if there is one, the furthest first.
 
         Args:
-            passes: Function of a rung and of the objectives of a trial there.
+            passing: Function of a rung and of the objectives of trials there, that says of each
+                whether it goes on.
         """
-        paused = [t for t in self.current() if outcome(t) == "paused"]
-        rungs = {t.number: t.user_attrs["record"]["rung"] for t in paused}
-        for trial in sorted(paused, key=lambda t: -rungs[t.number]):
-            rung = rungs[trial.number]
-            if passes(rung, trial.user_attrs[RUNG.format(rung)]):
-                self.take_up_again(trial.number)
-                return
+        paused = {}
+        for trial in self.current():
+            if outcome(trial) == "paused":
+                paused.setdefault(trial.user_attrs["record"]["rung"], []).append(trial)
+        for rung in sorted(paused, reverse=True):
+            points = [trial.user_attrs[RUNG.format(rung)] for trial in paused[rung]]
+            for trial, passes in zip(paused[rung], passing(rung, points)):
+                if passes:
+                    self.take_up_again(trial.number)
+                    return
 
     def tried(self, without=None):
         """Return the trials whose configuration must not come again."""
@@ -144,6 +130,7 @@ class Ledger:
         if state == TrialState.PRUNED and not self.pruned:
             state, values = TrialState.COMPLETE, self._worst(record["facts"])
         self.study.tell(number, values, state=state)
+        self.seen = None
 
     def _worst(self, facts):
         done = [t.values for t in self.all() if outcome(t) == "completed"]
@@ -186,6 +173,7 @@ class Ledger:
         if "index" in trial.user_attrs:
             attributes["index"] = trial.user_attrs["index"]
         self.study.enqueue_trial(trial.params, user_attrs=attributes)
+        self.seen = None
 
     def _end_dead(self, trial):
         record = trial.user_attrs.get("record")
@@ -194,8 +182,9 @@ class Ledger:
                 self.end(trial.number, record)
             else:
                 self.study.tell(trial.number, state=TrialState.FAIL)
-        except (ValueError, RuntimeError):  # another worker was faster
-            return
+        except (ValueError, RuntimeError):
+            pass  # another worker was faster
+        self.seen = None
 
     def finished(self, known):
         """Return KerasTuner trials that have ended and what became of them.

@@ -10,8 +10,9 @@ from optuna.trial import TrialState
 from tuning import samplers, store, suggest, workers
 from tuning.answers import rank
 from tuning.halving import Judge
-from tuning.ledger import Ledger, is_retry, root_of
+from tuning.ledger import Ledger
 from tuning.objectives import FACTS, make_objectives
+from tuning.outcomes import is_retry, root_of
 from tuning.repeats import is_repeat
 from tuning.running import Running, last_line, make_record, stopped
 from tuning.settings import keep
@@ -81,16 +82,12 @@ class OptunaOracle(keras_tuner.Oracle):
         return stopped()
 
     def _ask(self, untried):
-        trials, waiting = self.ledger.all(), self.ledger.waiting()
-        index = sum(not is_retry(t) for t in trials)
+        waiting, index = self.ledger.waiting(), sum(not is_retry(t) for t in self.ledger.all())
         if waiting:  # what is taken up again keeps its place: interruptions change nothing
             index = waiting[0].user_attrs.get("index", index)
         seed = samplers.derived_seed(self.seed, index)
-        self.study.sampler = (
-            samplers.Untried(self.ledger.tried(), seed)
-            if untried
-            else samplers.make_sampler(self.sampler, seed, self.max_trials)
-        )
+        sampler = samplers.make_sampler(self.sampler, seed, self.max_trials)
+        self.study.sampler = samplers.Untried(self.ledger.tried(), seed) if untried else sampler
         asked = self.study.ask()
         asked.set_user_attr("index", index)
         asked.set_user_attr("worker", workers.worker())
@@ -107,13 +104,14 @@ class OptunaOracle(keras_tuner.Oracle):
         """Return whether a trial is left, as soon as it is known who lives of other workers."""
         own = [running.optuna.number for running in self.running.values()]
         while True:
-            self.ledger.recover(own)
-            if self.judge and not self.ledger.waiting():
-                self.ledger.promote(self.judge.passes)
-            if self.ledger.has_room(self.max_trials):
-                return True
-            if not self.ledger.open(own):
-                return False
+            with self.ledger.at_once():
+                self.ledger.recover(own)
+                if self.judge and not self.ledger.waiting():
+                    self.ledger.promote(self.judge.passing)
+                if self.ledger.has_room(self.max_trials):
+                    return True
+                if not self.ledger.open(own):
+                    return False
             time.sleep(min(1.0, workers.STALE_AFTER / 10))
 
     def was_taken_up(self, trial_id):

@@ -10,7 +10,7 @@ import keras_tuner
 
 from tuning import epochs, results, store
 from tuning.gate import fresh_model
-from tuning.ledger import outcome, root_of
+from tuning.outcomes import outcome, root_of
 from tuning.settings import check_compiled
 from tuning.tensorboard import has_tensorboard
 from tuning.trainer import Hooks, Trainer

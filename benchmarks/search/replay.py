@@ -1,6 +1,7 @@
 """One search, replayed on a table: the tuners are the real ones, only the trainings are read."""
 
 import contextlib
+import gc
 import io
 import json
 import statistics
@@ -151,6 +152,8 @@ def replayed(make, table, epochs, folder, seed, **given):
         **given: Arguments of `Replay`.
     """
     replay = Replay(table, epochs, **given)
+    gc.collect()
+    gc.freeze()  # or each trial of every tuner walks through all of Keras and TensorFlow
     began = time.perf_counter()
     tuner = make(replay, directory=str(folder), project_name="replay", overwrite=True, seed=seed)
     said = io.StringIO()  # KerasTuner prints a traceback for every network that a gate fails
