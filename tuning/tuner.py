@@ -85,7 +85,10 @@ class OptunaTuner(keras_tuner.Tuner):
         }
         for kind, reason in reasons.items():
             if isinstance(error, kind):
-                note = f"{reason} Finished trials are kept: run the same script again to go on."
+                note = (
+                    f"{reason} Finished trials are kept; files in {self.project_dir}. "
+                    "Run the same script again to go on."
+                )
                 error.add_note(note)
                 self.progress.say(note)
 
