@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.search import figures, replay, searchers, space, table
+from tests.slow import slow
 
 
 @pytest.fixture
@@ -38,7 +39,9 @@ def test_the_table_has_every_network_and_its_limit(made):
     assert sum(keeps) == round(0.3 * 64)
 
 
-@pytest.mark.parametrize("name", ["RandomSearch, gate", "ParetoSearch, halving"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("RandomSearch, gate", marks=slow), "ParetoSearch, halving"]
+)
 def test_gates_train_nothing_over_the_limit_and_their_seconds_count(made, tmp_path, name):
     trace = traced(made, tmp_path, searchers.UNDER_LIMIT, name)
     assert [number for number, *_ in trace] == [*range(1, 19)]
