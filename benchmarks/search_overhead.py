@@ -88,18 +88,12 @@ def pareto(hypermodel, folder, **given):
     return tuning.ParetoSearch(hypermodel, "val_accuracy", **given)
 
 
-def peer(name, hypermodel, folder):
-    import keras_tuner
-
-    class Peer(getattr(keras_tuner, name)):
-        def _configure_tensorboard_dir(self, *args):
-            """Do nothing: it imports tensorboard, which TensorFlow no longer installs."""
-
-    return Peer(hypermodel, "val_accuracy", max_trials=TRIALS, directory=folder, seed=0)
-
-
 def seconds_a_trial(name, sampler):
     """Return the median seconds of a trial, of the first and of the last third."""
+    import keras_tuner
+
+    from benchmarks.search.searchers import peer
+
     ends = []
 
     def train(hp):
@@ -110,7 +104,8 @@ def seconds_a_trial(name, sampler):
         if name == "ParetoSearch":
             tuner = pareto(space(train), folder, max_trials=TRIALS, sampler=sampler)
         else:
-            tuner = peer(name, space(train), folder)
+            kind, own = getattr(keras_tuner, name), {"max_trials": TRIALS}
+            tuner = peer(kind, "val_accuracy", **own)(space(train), directory=folder, seed=0)
         tuner.search(verbose=0)
     each = [after - before for before, after in zip(ends, ends[1:])]
     third = len(each) // 3
@@ -136,18 +131,14 @@ def gate(limits):
     return [f"{statistics.median(found):.2f}", f"{max(found):.2f}"]
 
 
-def sleeper(hp):
-    time.sleep(SECONDS)
-    return score(hp)
-
-
-def work(storage, folder, number):
-    """Search as one of several workers; return when its first and its last trial ended."""
+def work(storage, folder):
+    """Search as one of several workers; return when each of its trainings began."""
     ends = []
 
     def train(hp):
         ends.append(time.perf_counter())
-        return sleeper(hp)
+        time.sleep(SECONDS)
+        return score(hp)
 
     tuner = pareto(space(train), folder, max_trials=TRIALS, storage=storage, sampler="random")
     tuner.search(verbose=0)
@@ -160,7 +151,7 @@ def workers(kind, count):
     with tempfile.TemporaryDirectory() as folder:
         storage = None if kind == "sqlite" else os.path.join(folder, "search.journal")
         with concurrent.futures.ProcessPoolExecutor(count, mp_context=spawn) as pool:
-            jobs = [pool.submit(work, storage, folder, i) for i in range(count)]
+            jobs = [pool.submit(work, storage, folder) for _ in range(count)]
             every = [job.result() for job in jobs]
     begins = max(ends[0] for ends in every)  # when the last of them had begun
     last = max(ends[-1] for ends in every)

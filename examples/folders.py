@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 import heads
+from examples import scenes
 
 
 def boxes_of(folder, side):
@@ -39,6 +40,19 @@ def masks_of(folder, side, num_classes, palette=None):
     files = heads.SegmentationFiles(*places, num_classes, palette=palette, size=size, skip=True)
     images, masks = files.arrays()
     return images.astype("float32"), masks
+
+
+def tissue(args):
+    """Return images and binary masks to train, validate and test on: a user's, or scenes made.
+
+    Args:
+        args: What was asked for: `data`, the folder or `None`, `side`, `scenes` and `seed`.
+    """
+    if args.data:
+        images, masks = masks_of(args.data, args.side, 1, palette=[0, 255])
+        return [(images[x], masks[x]) for x in split(len(images), args.seed)]
+    counts = (args.scenes, *[max(1, args.scenes // 5)] * 2)
+    return [scenes.of_tissue(n, part, args.side) for part, n in zip(scenes.PARTS, counts)]
 
 
 def split(count, seed):

@@ -21,8 +21,7 @@ import numpy as np
 import export
 import heads
 import tuning
-from examples import scenes
-from examples.folders import masks_of, split
+from examples.folders import tissue
 
 BATCH = 16
 BY_HAND = {  # the row of the space that its parts would be
@@ -40,14 +39,7 @@ BY_HAND = {  # the row of the space that its parts would be
 
 
 def main(args):
-    if args.data:
-        images, masks = masks_of(args.data, args.side, 1, palette=[0, 255])
-        train, val, test = ((images[x], masks[x]) for x in split(len(images), args.seed))
-    else:
-        counts = (args.scenes, *[max(1, args.scenes // 5)] * 2)
-        train, val, test = (
-            scenes.of_tissue(count, part, args.side) for part, count in zip(scenes.PARTS, counts)
-        )
+    train, val, test = tissue(args)
     shape, steps = train[0].shape[1:], -(-len(train[0]) // BATCH)
     pixels = {"mean": float(train[0].mean()), "std": float(train[0].std())}
     space = {"steps": args.epochs * steps, **pixels}

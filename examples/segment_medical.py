@@ -19,21 +19,14 @@ import numpy as np
 import export
 import heads
 import tuning
-from examples import networks, scenes
-from examples.folders import masks_of, split
+from examples import networks
+from examples.folders import tissue
 
 THRESHOLDS = np.linspace(0.2, 0.8, 13)
 
 
 def main(args):
-    if args.data:
-        images, masks = masks_of(args.data, args.side, 1, palette=[0, 255])
-        train, valid, test = ((images[x], masks[x]) for x in split(len(images), args.seed))
-    else:
-        counts = (args.scenes, *[max(1, args.scenes // 5)] * 2)
-        train, valid, test = (
-            scenes.of_tissue(count, part, args.side) for part, count in zip(scenes.PARTS, counts)
-        )
+    train, valid, test = tissue(args)
     (images, masks), (test, test_y), shape = train, test, train[0].shape[1:]
 
     keras.utils.set_random_seed(args.seed)

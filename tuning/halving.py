@@ -3,9 +3,8 @@
 import dataclasses
 import math
 
-import numpy as np
-
 from tuning import results
+from tuning.objectives import ranks
 
 RUNG = "rung {}"  # attribute of a trial: its objectives after that many epochs
 
@@ -63,18 +62,6 @@ class Halving:
         """Return of some of the points whether they go on; see `passes`."""
         last = sorted(ranks(points, points, directions))[math.ceil(len(points) / self.factor) - 1]
         return [rank <= last for rank in ranks(some, points, directions)]
-
-
-def ranks(some, points, directions):
-    """Return how many points dominate each of some.
-
-    >>> ranks([(0.8, 5)], [(0.9, 5), (0.8, 5), (0.8, 2)], ["max", "min"])
-    [2]
-    """
-    signs = [1 if direction == "max" else -1 for direction in directions]
-    a, b = (np.asarray(each)[:, None] * signs for each in (some, points))
-    b = b.swapaxes(0, 1)
-    return ((b >= a).all(-1) & (b > a).any(-1)).sum(-1).tolist()
 
 
 class Judge:

@@ -1,6 +1,7 @@
 """What a search optimises: names and directions, of training and of the model itself."""
 
 import keras_tuner
+import numpy as np
 
 STATIC = ("params", "macs")
 MEASURED = ("size_kb", "latency_ms", "memory_mb")
@@ -71,10 +72,21 @@ def _make(objective):
     return keras_tuner.Objective(objective, "max" if words & MAXIMISED else "min")
 
 
-def dominates(a, b, directions):
-    """Return whether the values `a` are nowhere worse than `b` and somewhere better."""
-    signed = [(y - x if d == "min" else x - y) for x, y, d in zip(a, b, directions)]
-    return all(gain >= 0 for gain in signed) and any(gain > 0 for gain in signed)
+def ranks(some, points, directions):
+    """Return how many points dominate each of some: are nowhere worse and somewhere better.
+
+    Args:
+        some: Sequence of sequences of numbers, one number an objective.
+        points: The same.
+        directions: `"min"` or `"max"` for each objective.
+
+    >>> ranks([(0.8, 5)], [(0.9, 5), (0.8, 5), (0.8, 2)], ["max", "min"])
+    [2]
+    """
+    signs = [1 if direction == "max" else -1 for direction in directions]
+    each, others = (np.reshape(x, (-1, len(signs))) * signs for x in (some, points))
+    each = each[:, None]
+    return ((others >= each).all(-1) & (others > each).any(-1)).sum(-1).tolist()
 
 
 def front(points, directions):
@@ -87,4 +99,4 @@ def front(points, directions):
     >>> front([(0.9, 5), (0.8, 5), (0.8, 2)], ["max", "min"])
     [0, 2]
     """
-    return [i for i, b in enumerate(points) if not any(dominates(a, b, directions) for a in points)]
+    return [i for i, rank in enumerate(ranks(points, points, directions)) if not rank]

@@ -30,6 +30,7 @@ PARTS = (3, 2, 1)  # what part of the epochs
 def main():
     import tensorflow as tf
 
+    from benchmarks.kept import check_names
     from benchmarks.search import table
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -41,8 +42,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=SPEND, help="epochs that each search spends")
     parser.add_argument("--backwards", action="store_true", help="train the last networks first")
     given = parser.parse_args()
-    if unknown := sorted(set(given.sets) - set(table.SETS)):
-        parser.error(f"{', '.join(unknown)}: there are {', '.join(table.SETS)}")
+    check_names(parser, given.sets, table.SETS)
     sets = given.sets or list(table.SETS)
     if given.what == "table":
         for name in sets:
@@ -58,7 +58,7 @@ def main():
 
 def compare(name, seeds, epochs):
     """Replay every tuner on a data set, and print what it reached."""
-    from benchmarks.kept import line
+    from benchmarks.kept import Kept, table
     from benchmarks.search import figures, searchers
     from benchmarks.search.replay import Table
 
@@ -71,11 +71,19 @@ def compare(name, seeds, epochs):
         "test accuracy under the limit": (searchers.UNDER_LIMIT, figures.tested_within),
         "area under the front": (searchers.FRONT, figures.area),
     }
+    kept = Kept("search")
+    done = kept.all()
     for title, (group, worth) in questions.items():
-        print(line([title, *(f"{span} epochs" for span in spans), "seconds", "own seconds"]))
-        print("|---" + "|---:" * (len(spans) + 2) + "|")
-        for label, maker in group.items():
-            runs = [run(name, found, title, label, maker, seed, epochs) for seed in range(seeds)]
+
+        def row(label, maker, title=title, worth=worth):
+            runs = []
+            for seed in range(seeds):
+                key = f"{name}: {title}, {label}, seed {seed}, {epochs} epochs"
+                if key not in done:
+                    done[key] = run(found, maker, seed, epochs)
+                    kept.add({"name": key, **done[key]})
+                    print(key, file=sys.stderr, flush=True)
+                runs.append(done[key])
             cells = []
             for span in spans:
                 scores = [worth(found, figures.seen(found, each["trace"], span)) for each in runs]
@@ -83,25 +91,21 @@ def compare(name, seeds, epochs):
                 cells.append(f"{statistics.mean(scores):.4f} ± {spread:.4f}")
             walls = [each["trace"][-1][3] for each in runs]
             own = [each["own"] for each in runs]
-            cells += [f"{statistics.mean(walls):.0f}", f"{statistics.mean(own):.0f}"]
-            print(line([label, *cells]), flush=True)
+            return [label, *cells, f"{statistics.mean(walls):.0f}", f"{statistics.mean(own):.0f}"]
+
+        header = [title, *(f"{span} epochs" for span in spans), "seconds", "own seconds"]
+        table(header, (row(*each) for each in group.items()))
         print()
 
 
-def run(name, found, title, label, maker, seed, epochs):
-    """Return the trace of one search, which is kept."""
-    from benchmarks.kept import Kept
+def run(found, maker, seed, epochs):
+    """Return the trace of one search, and the seconds that it took besides trainings."""
     from benchmarks.search.replay import replayed
 
-    kept, key = Kept("search"), f"{name}: {title}, {label}, seed {seed}, {epochs} epochs"
-    if key not in (all_kept := kept.all()):
-        make, given = maker
-        with tempfile.TemporaryDirectory() as folder:
-            trace, own = replayed(make, found, epochs, Path(folder), seed, **given)
-        kept.add({"name": key, "trace": trace, "own": round(own, 2)})
-        print(key, file=sys.stderr, flush=True)
-        return {"trace": trace, "own": own}
-    return all_kept[key]
+    make, given = maker
+    with tempfile.TemporaryDirectory() as folder:
+        trace, own = replayed(make, found, epochs, Path(folder), seed, **given)
+    return {"trace": trace, "own": round(own, 2)}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import keras
 import keras_tuner
 
 from benchmarks.search import space
-from benchmarks.search.table import EPOCHS, MODELS, RATE, key_of
+from benchmarks.search.table import EPOCHS, MODELS, RATE, architecture, key_of
 
 
 class Table:
@@ -33,22 +33,22 @@ class Table:
 
     def facts(self, key):
         """Return what the architecture of a configuration costs."""
-        return self.costs[key.rsplit(" ", 1)[0]]
+        return self.costs[architecture(key)]
 
-    def seconds(self, key, epochs):
-        """Return how long so many epochs take, the time to trace the graph left out."""
-        return epochs * statistics.median(self.rows[key]["seconds"])
+    def seconds(self, key):
+        """Return how long an epoch takes, the time to trace the graph left out."""
+        return statistics.median(self.rows[key]["seconds"])
 
     def tracing(self, key):
         """Return how long the first epoch takes above the others, when nothing is traced yet."""
-        first = f"{key.rsplit(' ', 1)[0]} {space.CHOICES[RATE][0]}"
+        first = f"{architecture(key)} {space.CHOICES[RATE][0]}"
         seconds = self.rows[first]["seconds"]
         return max(0.0, seconds[0] - statistics.median(seconds))
 
 
 def stand_in(key):
     """Return a model that costs nothing, whose one layer tells an architecture from others."""
-    name = key.rsplit(" ", 1)[0].replace(" ", "_")
+    name = architecture(key).replace(" ", "_")
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, name=name)])
     model.compile("sgd", "mse", jit_compile=False)
     return model
@@ -78,22 +78,19 @@ class Replay(keras_tuner.HyperModel):
         self.trace, self.seconds, self.gated = [], 0.0, set()
 
     def build(self, hp):
-        values = space.chosen(hp)
-        self.key = key_of(values)
+        key = key_of(space.chosen(hp))
         if self.gate:
-            facts = self.table.facts(self.key)
-            self.measured(self.key)
-            if facts["latency_ms"] > self.table.limit:
+            self.measured(key)
+            if self.table.facts(key)["latency_ms"] > self.table.limit:
                 raise keras_tuner.errors.FailedTrialError("over the limit")
-        model = stand_in(self.key)
-        model.key = self.key
+        model = stand_in(key)
+        model.key = key
         return model
 
     def measured(self, key):
         """Count the seconds of a measurement, once for an architecture."""
-        architecture = key.rsplit(" ", 1)[0]
-        if architecture not in self.gated:
-            self.gated.add(architecture)
+        if (name := architecture(key)) not in self.gated:
+            self.gated.add(name)
             self.seconds += self.table.facts(key)["gate_seconds"]
 
     def fit(self, hp, model, *, callbacks=(), epochs=EPOCHS, initial_epoch=0, **kwargs):
@@ -109,7 +106,7 @@ class Replay(keras_tuner.HyperModel):
             if len(self.trace) >= self.epochs:
                 raise Spent
             calls.on_epoch_begin(epoch)
-            self.seconds += self.table.seconds(key, 1)
+            self.seconds += self.table.seconds(key)
             self.trace.append((len(self.trace) + 1, key, epoch, self.seconds))
             calls.on_epoch_end(epoch, self.logs(key, row["valid"][epoch]))
             if model.stop_training:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.data import load
 from benchmarks.kept import Kept
 from benchmarks.search import space
+from benchmarks.small_data import read
 
 RATE, EPOCHS, BATCH = "learning_rate", 9, 64
 MODELS = Path(__file__).parent.parent / "models"
@@ -27,20 +27,13 @@ SETS = {  # images of training, validation and test
 
 def images_of(name):
     """Return three pairs of images and labels: training, validation and test, always the same."""
-    found = load(name)
-    if name == "cifar10":
-        images, labels = found["train"], found["train_labels"]
-        test = found["test"], found["test_labels"]
-    else:
-        small = found["images"].reshape(-1, 32, 2, 32, 2, 3).mean((2, 4)).astype("uint8")
-        held = found["is_test"]
-        images, labels = small[~held], found["labels"][~held]
-        test = small[held], found["labels"][held]
+    images, labels, *test = read(name)
     train, valid, tested = SETS[name]
     order = np.random.default_rng(0).permutation(len(images))
     parts = order[:train], order[train : train + valid]
     pairs = [(images[part], labels[part]) for part in parts]
-    return [(x, y.astype("int32")) for x, y in [*pairs, (test[0][:tested], test[1][:tested])]]
+    pairs.append([part[:tested] for part in test])
+    return [(x.astype("uint8"), y.astype("int32")) for x, y in pairs]
 
 
 def train(name, backwards=False):
@@ -48,7 +41,8 @@ def train(name, backwards=False):
     kept, sets = Kept(f"search_{name}"), images_of(name)
     began = time.time()
     for values in reversed(architectures()) if backwards else architectures():
-        rates = [r for r in space.CHOICES[RATE] if key_of({**values, RATE: r}) not in kept.all()]
+        done = kept.all()  # by another process, too
+        rates = [r for r in space.CHOICES[RATE] if key_of({**values, RATE: r}) not in done]
         for found in curves(values, rates, *sets) if rates else ():
             kept.add(found)
         took = (time.time() - began) / 60
@@ -65,6 +59,11 @@ def architectures():
 def key_of(values):
     """Return the name of a configuration in a table."""
     return " ".join(str(values[name]) for name in space.CHOICES)
+
+
+def architecture(key):
+    """Return what the name of a configuration says of all but its rate."""
+    return key.rsplit(" ", 1)[0]
 
 
 def curves(values, rates, trained, valid, tested):
@@ -107,7 +106,7 @@ def costs():
 
     found = {}
     for values in architectures():
-        name = key_of({**values, RATE: ""}).strip()
+        name = architecture(key_of({**values, RATE: ""}))
         model = space.compiled({**values, RATE: 1e-3})
         began = time.perf_counter()
         facts = {**static_facts(model)[0], **Device().measure(model)}
