@@ -163,7 +163,7 @@ def test_a_store_that_is_gone_is_no_fault_of_the_trial(tmp_path, monkeypatch):
     tuner = make(tmp_path, Gone())
     with pytest.raises(optuna.exceptions.StorageInternalError) as error:
         tuner.search(verbose=0)
-    assert "run the same script again" in error.value.__notes__[0]
+    assert "Run the same script again" in error.value.__notes__[0]
     monkeypatch.undo()
     tuner.hypermodel.fitted.append(None)
     tuner.search(verbose=0)  # in the same process, which still lives
