@@ -48,19 +48,31 @@ class Odd(keras_tuner.HyperModel):
         return model.fit(X, X, batch_size=hp.Choice("batch", [4, 8]), **kwargs)
 
 
-def search(folder, model, *args, isolate=True, **kwargs):
+class TensorBoard(keras.callbacks.Callback):
+    """Says where Keras's own of this name, which needs a package, would write."""
+
+    def __init__(self, log_dir):
+        super().__init__()
+        self.log_dir = log_dir
+
+    def on_train_end(self, logs=None):
+        Path(self.log_dir).mkdir(parents=True)
+
+
+def search(folder, model, *args, isolate=True, callbacks=None, **kwargs):
     kwargs = {"max_trials": 2, "seed": 0, "sampler": "random", **kwargs}
     tuner = tuning.ParetoSearch(
         model, "loss", directory=folder, project_name="p", isolate=isolate, **kwargs
     )
-    tuner.search(*args, epochs=3, verbose=0)
+    tuner.search(*args, epochs=3, verbose=0, callbacks=callbacks)
     return tuner
 
 
 def test_results_are_those_of_one_process(tmp_path):
     tables = []
     for isolate in (True, False):
-        tuner = search(tmp_path / str(isolate), Odd(), isolate=isolate)
+        logs = [TensorBoard(str(tmp_path / "logs"))] if isolate else None
+        tuner = search(tmp_path / str(isolate), Odd(), isolate=isolate, callbacks=logs)
         names = ("values", "objectives", "params", "state", "epochs")
         tables.append([{name: row[name] for name in names} for row in tuner.trials_table()])
     ours, theirs = tables
@@ -70,6 +82,8 @@ def test_results_are_those_of_one_process(tmp_path):
         assert set(a["values"]) == {"width", "batch"} and a["epochs"] == 3
     params = {row["params"] for row in tuner.trials_table()}
     assert tuner.get_best_models()[0].count_params() in params
+    written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("logs/*/*"))
+    assert written == ["logs/00000/execution0", "logs/00001/execution0"]
 
 
 def test_a_process_that_dies_costs_one_trial(tmp_path):
@@ -105,6 +119,24 @@ def test_what_cannot_go_to_another_process_is_told(tmp_path):
     lines = (line for line in "ab")
     with pytest.raises(ValueError, match="With isolate=True all that the search is given"):
         search(tmp_path, Odd(), lines)
+
+
+def test_methods_that_would_not_be_called_are_told(tmp_path):
+    class Watching(tuning.ParetoSearch):
+        def on_epoch_end(self, *args, **kwargs):
+            raise AssertionError
+
+    with pytest.raises(ValueError, match="and on_epoch_end of Watching"):
+        Watching(build, "loss", directory=tmp_path, isolate=True)
+
+
+@slow
+def test_a_model_must_be_compiled_there_too(tmp_path):
+    def raw(hp):
+        return keras.Sequential([keras.Input((1,)), keras.layers.Dense(hp.Int("width", 1, 4))])
+
+    with pytest.raises(keras_tuner.errors.FatalError, match="not compiled"):
+        search(tmp_path, raw)
 
 
 @slow

@@ -59,7 +59,9 @@ def train(job, ask):
     from keras_tuner.engine import hyperparameters as kinds
 
     from tuning.gate import fresh_model
+    from tuning.settings import check_compiled
     from tuning.suggest import LiveHyperParameters, drawn_before
+    from tuning.tensorboard import apart
     from tuning.trainer import Trainer
 
     with open(job["given"], "rb") as file:
@@ -73,18 +75,23 @@ def train(job, ask):
 
     def fit(callbacks):
         model = fresh_model(hypermodel.build, hp, job["seed"])
+        check_compiled(hypermodel, model)
         return hypermodel.fit(hp, model, *given["args"], callbacks=callbacks, **kwargs)
 
     def goes_on(*words):
         return ask("goes_on", *words)
 
+    def own(execution):
+        return apart(copy.deepcopy(user), folder.name.removeprefix("trial_"), execution)
+
+    folder = pathlib.Path(job["folder"])
     trainer = Trainer(
-        pathlib.Path(job["folder"]),
+        folder,
         job["executions"],
         keras_tuner.Objective(*job["objective"]),
         goes_on if job["halving"] else None,
     )
-    found = trainer.run(fit, lambda execution: copy.deepcopy(user))
+    found = trainer.run(fit, own)
     plain = [
         ("history", x.history) if isinstance(x, keras.callbacks.History) else ("result", x)
         for x in found

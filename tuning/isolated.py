@@ -14,6 +14,7 @@ import keras_tuner
 from keras_tuner.engine import hyperparameters as kinds
 
 SCRIPT = Path(__file__).with_name("child.py")
+HOOKS = ("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end")
 
 
 class TrialError(Exception):
@@ -33,12 +34,22 @@ class Isolation:
 
     Args:
         hypermodel: The `keras_tuner.HyperModel` of the search.
+        tuner: Its class.
 
     Raises:
         ImportError: Without cloudpickle.
+        ValueError: If the class has methods that KerasTuner calls while it trains.
     """
 
-    def __init__(self, hypermodel):
+    def __init__(self, hypermodel, tuner=keras_tuner.Tuner):
+        own = [
+            name for name in HOOKS if getattr(tuner, name) is not getattr(keras_tuner.Tuner, name)
+        ]
+        if own:
+            raise ValueError(
+                "A trial in a process of its own calls no method of the tuner. Received: "
+                f"isolate=True and {', '.join(own)} of {tuner.__name__}. Make callbacks of them."
+            )
         try:
             import cloudpickle
         except ImportError:

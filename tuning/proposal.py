@@ -151,7 +151,7 @@ class Proposal:
         return "\n".join([*lines, *(f"{key} - {text}" for key, text in self.next.items())])
 
     def write(self, path):
-        """Write all as a self-contained HTML page, the network as a table of its blocks.
+        """Write all as a self-contained HTML page, with a diagram of the network.
 
         Args:
             path: Where to write, ending in `.html`.
@@ -179,9 +179,10 @@ class Proposal:
                 "rows": rows,
             },
             {"kind": "facts", "title": "Costs", "facts": self.estimate},
+            {"kind": "diagram", "title": "Network", **export.diagram(model)},
             {
                 "kind": "table",
-                "title": "Network",
+                "title": "What it costs, by block",
                 "columns": ["block", "kind", "output", "parameters", "multiply-adds"],
                 "rows": [
                     [x.name, x.kind, str(tuple(x.output_shape)), x.params, x.macs] for x in blocks

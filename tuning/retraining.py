@@ -14,6 +14,7 @@ from tuning.answers import value
 from tuning.epochs import save
 from tuning.gate import fresh_model
 from tuning.objectives import FACTS
+from tuning.processes import all_have, is_first
 
 
 @dataclasses.dataclass
@@ -68,7 +69,8 @@ class Test:
         """Return the metrics of a model."""
         if not self.read:  # all finalists of one call together are one reading
             self.read, self.reads = True, self.reads + 1
-            self.study.set_user_attr("test_reads", self.reads)
+            if is_first():
+                self.study.set_user_attr("test_reads", self.reads)
         found = model.evaluate(*self.data, return_dict=True, verbose=0)
         return {name: float(score) for name, score in found.items()}
 
@@ -104,18 +106,20 @@ def _trained(tuner, trial, path, args, test, seed, fit):
     settings = described({"fit": fit, "args": args})
     asked = described(test.data)
     kept = json.loads(facts.read_text()) if path.exists() and facts.exists() else {}
-    if kept.get("settings") == settings:
-        if kept["test"] != asked:
+    if all_have(kept.get("settings") == settings):
+        if not all_have(kept["test"] == asked):
             kept |= {"test": asked, "scores": test.evaluate(keras.saving.load_model(path))}
-            facts.write_text(json.dumps(kept))
+            if is_first():
+                facts.write_text(json.dumps(kept))
         return kept["scores"]
     own = samplers.derived_seed(tuner.oracle.seed, 2**31 + seed)
     model = fresh_model(tuner._build_hypermodel, trial.hyperparameters, own)
     options = {**fit, "callbacks": tuner._deepcopy_callbacks(fit.get("callbacks") or [])}
     tuner.hypermodel.fit(trial.hyperparameters, model, *args, **options)
     found = test.evaluate(model)
-    save(path, lambda part: keras.saving.save_model(model, part))
-    facts.write_text(json.dumps({"settings": settings, "test": asked, "scores": found}))
+    if is_first():
+        save(path, lambda part: keras.saving.save_model(model, part))
+        facts.write_text(json.dumps({"settings": settings, "test": asked, "scores": found}))
     return found
 
 

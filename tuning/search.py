@@ -9,6 +9,7 @@ from tuning.costs import Costs
 from tuning.gate import Gate
 from tuning.isolated import Isolation
 from tuning.oracle import OptunaOracle
+from tuning.processes import check_alone, check_scope
 from tuning.progress import Progress, quiet
 from tuning.settings import check_counts, check_search, check_settings, lasting
 from tuning.store import location
@@ -125,7 +126,7 @@ class ParetoSearch(OptunaTuner):
         name = "search" if storage is None else project_name or "search"
         oracle.open(location(storage, self.project_dir), settings, name, overwrite)
         self.gate = Gate(self, max_consecutive_refused)
-        self.isolation = Isolation(self.hypermodel) if isolate else None
+        self.isolation = Isolation(self.hypermodel, type(self)) if isolate else None
         self.progress = Progress(oracle, self.project_dir)
 
     def search(self, *args, verbose=1, **kwargs):
@@ -139,8 +140,9 @@ class ParetoSearch(OptunaTuner):
         Raises:
             ValueError: If an argument is wrong.
             RuntimeError: If too many trials in a row fail. They wait: the next search trains
-                them again.
+                them again. If several processes train together.
         """
+        check_alone()
         verbose = check_search(verbose, kwargs.get("callbacks"))
         self.progress = Progress(self.oracle, self.project_dir, verbose)
         self.oracle.give_back()  # what a search before could not, as its store was gone
@@ -205,6 +207,7 @@ class ParetoSearch(OptunaTuner):
 
         Give training and validation data together: nothing is chosen any more. How often a search
         has read the test is told. The models are kept in its folder, and the same call goes on.
+        Several devices, or processes on JAX, may train each model together: see README.
 
         Args:
             *args: Arguments of `fit`, such as `x` and `y`.
@@ -215,8 +218,10 @@ class ParetoSearch(OptunaTuner):
 
         Raises:
             ValueError: If there is no trial, or `seeds` is not a whole number from 1.
+            RuntimeError: If it is called in a strategy's scope.
         """
         check_counts(seeds=seeds)
+        check_scope()
         trials = self.pareto_front() if trials is None else list(trials)
         if not trials:
             raise ValueError("A search must have a completed trial. Received: none.")

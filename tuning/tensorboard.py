@@ -1,4 +1,6 @@
-"""A cure for KerasTuner's own tuners where tensorboard is not installed."""
+"""Logs for TensorBoard, and a cure for KerasTuner's own tuners where it is not installed."""
+
+from pathlib import Path
 
 
 def without_tensorboard(tuner):
@@ -30,3 +32,11 @@ def without_tensorboard(tuner):
 def has_tensorboard(callbacks):
     """Return whether one of the callbacks writes for TensorBoard."""
     return any(type(callback).__name__ == "TensorBoard" for callback in callbacks)
+
+
+def apart(callbacks, trial, execution):
+    """Return callbacks whose logs for TensorBoard have a folder a training, as KerasTuner's."""
+    for callback in callbacks:
+        if has_tensorboard([callback]):
+            callback.log_dir = str(Path(callback.log_dir, trial, f"execution{execution}"))
+    return callbacks
