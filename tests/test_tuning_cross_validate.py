@@ -139,7 +139,7 @@ def test_each_fold_has_its_own_callbacks():
     assert [len(x.history["val_loss"]) for x in made] == [2, 2, 2]
 
 
-HEAD = keras.layers.Dense(1)
+HEAD = keras.layers.Dense(1, name="shared")
 
 
 def shares_a_layer():
