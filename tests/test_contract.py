@@ -30,6 +30,11 @@ on_tensorflow = pytest.mark.skipif(
     reason="files are written from the TensorFlow backend: run with KERAS_BACKEND=tensorflow",
 )
 
+every_kind = pytest.mark.parametrize(  # of layers: for what takes long
+    "case",
+    [x for _, x in ROWS if FULL or x in FIRST_CASES],
+    ids=[n for n, _ in ROWS if FULL or n in FIRST],
+)
 alike_everywhere = pytest.mark.skipif(
     not (FULL or ON_TENSORFLOW), reason="says the same on every backend: run on TensorFlow"
 )
@@ -334,7 +339,7 @@ def test_sublayers_have_names_of_their_own(case):
 
 
 @alike_everywhere
-@every_layer
+@every_kind
 def test_save_and_load_give_the_same_outputs(case, tmp_path):
     model, x = as_model(case), given(case)
     model.save(tmp_path / "model.keras")

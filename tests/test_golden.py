@@ -8,6 +8,7 @@ import heads
 from heads.detection.base import BoxHead
 from heads.multi_task.part import Part
 from tests.golden.write import FOLDER, HEADS, OPTIONS, as_dict, of
+from tests.slow import FULL
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.npz"))
 
@@ -87,6 +88,7 @@ def test_golden_model_is_still_compiled_and_trains(name):
         if not (head.targets.one_hot or head.targets.multi_label):
             targets[key] = np.arange(len(x)) % 2
     y = targets if isinstance(model.output, dict) else targets["output"]
+    model.run_eagerly = not FULL  # tracing takes long
     scores = model.evaluate(x, y, verbose=0, return_dict=True)
     assert (
         len(scores) >= (2 if heads.metrics(model) else 1)

@@ -7,6 +7,7 @@ import pytest
 import backbones
 import blocks
 import heads
+from tests.slow import some_slow
 
 ROWS = {
     "age": [20.0, 30.0, None, 50.0] * 20,
@@ -165,7 +166,7 @@ KINDS = ("plain", "residual", "gated")
 NETWORKS = [backbones.mlp, backbones.ft_transformer, backbones.tabnet]
 
 
-@pytest.mark.parametrize("make", NETWORKS)
+@pytest.mark.parametrize("make", some_slow(NETWORKS, *NETWORKS[1:], name=lambda x: x.__name__))
 def test_networks_learn_from_tables(make):
     rng = np.random.default_rng(0)
     rows = {"x": rng.normal(size=600), "kind": rng.choice(["a", "b"], 600)}

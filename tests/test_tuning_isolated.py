@@ -86,6 +86,7 @@ def test_results_are_those_of_one_process(tmp_path):
     assert written == ["logs/00000/execution0", "logs/00001/execution0"]
 
 
+@slow
 def test_a_process_that_dies_costs_one_trial(tmp_path):
     widths = [1, 2, 3, 4]
     tuner = search(

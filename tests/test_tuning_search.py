@@ -11,6 +11,7 @@ import optuna
 import pytest
 
 import tuning
+from tests.slow import slow
 from tuning.objectives import make_objectives
 
 WIDTHS, DEPTHS = [1, 2, 4, 8], [1, 2, 3]
@@ -273,6 +274,7 @@ def test_samplers_learn_from_refusals(tmp_path, sampler, state):
     assert all(t.trial_id not in {f"{n:05d}" for n in refused} for t in tuner.pareto_front())
 
 
+@slow
 def test_tpe_wastes_fewer_candidates_than_chance(tmp_path, monkeypatch):
     def facts(model, required):
         return {"params": drawn[-1], "macs": 1}, []
