@@ -144,7 +144,7 @@ def test_states_of_a_worker_that_died_behind_its_last_word_are_removed(tmp_path)
 def test_what_isolated_trials_are_given_has_no_name(tmp_path, monkeypatch):
     pytest.importorskip("cloudpickle", reason="pip install 'keras-blocks[isolate]'")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with Isolation(Formula()).given((points(),), {}):
+    with Isolation().given(Formula(), (points(),), {}):
         assert not list(tmp_path.iterdir())
 
 

@@ -1,5 +1,7 @@
 """What a search answers: the front, the best under limits, the order of the finished trials."""
 
+import numpy as np
+
 from tuning.checks import is_number
 from tuning.objectives import STATIC, front
 
@@ -33,6 +35,18 @@ def rank(trials, objectives, first):
         return trial.trial_id not in best, sign * value(trial, first.name), *costs, trial.trial_id
 
     return sorted(trials, key=key)
+
+
+def knee(trials, objectives):
+    """Return the trial of a front that is nearest to the best of every objective; see `Found`."""
+    if not trials:
+        raise ValueError("A knee is one of the completed trials. Received: none.")
+    points = np.array([[value(t, o.name) for o in objectives] for t in trials], "float64")
+    points *= [-1 if o.direction == "max" else 1 for o in objectives]
+    ideal = points.min(axis=0)
+    span = points.max(axis=0) - ideal
+    scaled = (points - ideal) / np.where(span > 0, span, 1)
+    return trials[int(np.square(scaled).sum(axis=1).argmin())]
 
 
 def best_within(trials, objectives, limits):

@@ -59,6 +59,7 @@ def train(job, ask):
     from keras_tuner.engine import hyperparameters as kinds
 
     from tuning.gate import fresh_model
+    from tuning.samplers import execution_seed
     from tuning.settings import check_compiled
     from tuning.suggest import LiveHyperParameters, drawn_before
     from tuning.tensorboard import apart
@@ -73,8 +74,8 @@ def train(job, ask):
     hp = LiveHyperParameters(lambda hp: ask("draw", kinds.serialize(hp)))
     drawn_before(hp, job["values"])
 
-    def fit(callbacks):
-        model = fresh_model(hypermodel.build, hp, job["seed"])
+    def fit(execution, callbacks):
+        model = fresh_model(hypermodel.build, hp, execution_seed(job["seed"], execution))
         check_compiled(hypermodel, model)
         return hypermodel.fit(hp, model, *given["args"], callbacks=callbacks, **kwargs)
 

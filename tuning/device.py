@@ -121,17 +121,21 @@ def _counts(name):
     return name not in TRAINING and not name.endswith(TRAINING_ENDS)
 
 
-@contextlib.contextmanager
 def alone():
     """Wait until no other process of this machine measures."""
+    return locked(Path(tempfile.gettempdir(), "keras_blocks_measure.lock"))
+
+
+@contextlib.contextmanager
+def locked(path):
+    """Hold a file's lock, which the death of the process ends, too; Windows has none."""
     try:
         import fcntl
-    except ImportError:  # Windows
+    except ImportError:
         yield
         return
-    path = Path(tempfile.gettempdir(), "keras_blocks_measure.lock")
     if not path.exists():
         path.touch()
     with path.open() as file:  # for reading: it may be another user's
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield  # closing the file ends it, a death of the process too
+        yield  # closing the file ends it

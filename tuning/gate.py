@@ -7,10 +7,19 @@ import time
 
 import keras
 import keras_tuner
+from keras.src.backend.common import global_state
 
 from tuning.running import stopped
 
 GARBAGE_EVERY = 5.0  # seconds; a collection takes longer than a small model's refusal
+CONFIGURED = (  # in Keras's global state
+    "dtype_policy",
+    "distribution",
+    "custom_objects_scope_dict",
+    "flash_attention",
+    "interactive_logging",
+    "traceback_filtering",
+)
 REPEATS = 5  # known configurations that a sampler may propose before chance takes over
 
 
@@ -137,11 +146,7 @@ def fresh_model(build, hp, seed=None):
         hp: Hyperparameters.
         seed: Seed of the weights and of the training to follow, or `None`.
     """
-    policy, logs = keras.config.dtype_policy(), keras.config.is_interactive_logging_enabled()
-    keras.backend.clear_session(free_memory=False)  # which forgets what was configured, too
-    keras.config.set_dtype_policy(policy)
-    if not logs:
-        keras.config.disable_interactive_logging()
+    forget_models()
     if seed is not None:
         keras.utils.set_random_seed(seed)
     model = build(hp)
@@ -151,3 +156,15 @@ def fresh_model(build, hp, seed=None):
             f"Received: {model!r} of type {type(model).__name__}."
         )
     return model
+
+
+def forget_models():
+    """Clear what earlier models left in Keras, names of layers above all, not what was configured.
+
+    Keras's own `clear_session` forgets both.
+    """
+    before = vars(global_state.GLOBAL_STATE_TRACKER)
+    kept = {name: before[name] for name in CONFIGURED if name in before}
+    keras.backend.clear_session(free_memory=False)
+    for name, each in kept.items():
+        global_state.set_global_attribute(name, each)

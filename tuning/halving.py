@@ -14,8 +14,9 @@ class Halving:
     """Pauses a trial after `min_epochs`, and `factor` times as many, and so on, unless it is
     among the best `1 / factor` of those that came so far.
 
-    Of several objectives the trials that fewest others dominate are the best. A paused trial goes
-    on from where it stands as soon as it is among them. The first trials go on as they come.
+    Of several objectives the trials that fewest others dominate are the best, and of equal ones
+    those that stand most alone. A paused trial goes on from where it stands as soon as it is among
+    them. The first trials go on as they come.
 
     Args:
         min_epochs: Number of epochs after which a trial is judged first.
@@ -24,7 +25,8 @@ class Halving:
     Raises:
         ValueError: If one is no whole number, `min_epochs` below 1 or `factor` below 2.
 
-    Reference: [Li et al., 2018](https://arxiv.org/abs/1810.05934) (ASHA)
+    References: [Li et al., 2018](https://arxiv.org/abs/1810.05934) (ASHA);
+        [Deb et al., 2002](https://doi.org/10.1109/4235.996017) (crowding distance)
 
     >>> Halving(min_epochs=2, factor=3).rungs(20)
     [2, 6, 18]
@@ -60,8 +62,34 @@ class Halving:
 
     def passing(self, some, points, directions) -> list:
         """Return of some of the points whether they go on; see `passes`."""
-        last = sorted(ranks(points, points, directions))[math.ceil(len(points) / self.factor) - 1]
-        return [rank <= last for rank in ranks(some, points, directions)]
+        places = dict(zip(map(tuple, points), order(points, directions)))
+        last = sorted(places[tuple(x)] for x in points)[math.ceil(len(points) / self.factor) - 1]
+        return [places[tuple(x)] <= last for x in some]
+
+
+def order(points, directions):
+    """Return what points are ordered by: how many dominate each, then how alone it stands.
+
+    >>> points = [(0.9, 9), (0.8, 8.9), (0.7, 2), (0.6, 1), (0.5, 1)]
+    >>> [place[0] for place in order(points, ["max", "min"])]
+    [0, 0, 0, 0, 1]
+    >>> sorted(range(4), key=order(points, ["max", "min"]).__getitem__)
+    [0, 3, 2, 1]
+    """
+    found = ranks(points, points, directions)
+    if len(directions) == 1:
+        return [(rank, 0.0) for rank in found]
+    groups = {}
+    for rank, point in zip(found, points):
+        groups.setdefault(rank, {})[tuple(point)] = 0.0
+    for group in groups.values():
+        for i in range(len(directions)):
+            line = sorted(group, key=lambda point: point[i])
+            span = line[-1][i] - line[0][i] or 1.0
+            for before, point, after in zip(line, line[1:], line[2:]):
+                group[point] += (after[i] - before[i]) / span
+            group[line[0]] = group[line[-1]] = math.inf
+    return [(rank, -groups[rank][tuple(point)]) for rank, point in zip(found, points)]
 
 
 class Judge:

@@ -33,15 +33,14 @@ class Isolation:
     """Hands trials to processes of their own.
 
     Args:
-        hypermodel: The `keras_tuner.HyperModel` of the search.
-        tuner: Its class.
+        tuner: The class of the tuner.
 
     Raises:
         ImportError: Without cloudpickle.
         ValueError: If the class has methods that KerasTuner calls while it trains.
     """
 
-    def __init__(self, hypermodel, tuner=keras_tuner.Tuner):
+    def __init__(self, tuner=keras_tuner.Tuner):
         own = [
             name for name in HOOKS if getattr(tuner, name) is not getattr(keras_tuner.Tuner, name)
         ]
@@ -57,12 +56,12 @@ class Isolation:
                 "Trials in processes of their own need cloudpickle: pip install "
                 "'keras-blocks[isolate]'."
             ) from None
-        self.pickle, self.hypermodel = cloudpickle, hypermodel
+        self.pickle = cloudpickle
 
     @contextlib.contextmanager
-    def given(self, args, kwargs):
+    def given(self, hypermodel, args, kwargs):
         """Keep what every trial is given in a file, for the length of a `with` block."""
-        given = {"hypermodel": self.hypermodel, "args": args, "kwargs": kwargs}
+        given = {"hypermodel": hypermodel, "args": args, "kwargs": kwargs}
         try:
             content = self.pickle.dumps(given)
         except Exception as error:  # whatever an object raises that cannot be pickled

@@ -162,10 +162,6 @@ class Ledger:
         """Return the trials that others run."""
         return [t for t in self.all() if t.state == TrialState.RUNNING and t.number not in own]
 
-    def open(self, own=()):
-        """Return the trials of others of which it is not known yet whether their workers live."""
-        return [t for t in self.running(own) if self.watch.is_open(t)]
-
     def take_up_again(self, number, crashes=0):
         """Queue a trial with the same values; from now on it counts in place of the first."""
         trial = self.all()[number]
@@ -174,6 +170,13 @@ class Ledger:
             attributes["index"] = trial.user_attrs["index"]
         self.study.enqueue_trial(trial.params, user_attrs=attributes)
         self.seen = None
+
+    def give_back(self, trial):
+        """End a trial that this process has not finished, so that it is taken up again."""
+        frozen = self.all()[trial.number]
+        if not frozen.state.is_finished():
+            trial.set_user_attr("given_back", True)
+            self._end_dead(frozen)
 
     def _end_dead(self, trial):
         record = trial.user_attrs.get("record")
@@ -185,6 +188,17 @@ class Ledger:
         except (ValueError, RuntimeError):
             pass  # another worker was faster
         self.seen = None
+
+    def born(self, number):
+        """Return what no trial of another search has: when a trial began first, and its values."""
+        root = self.all()[root_of(self.all()[number])]
+        return [root.datetime_start.isoformat(), root.params]
+
+    def _drawn(self, trial):
+        """Return the hyperparameters of a trial that has not ended, as far as they are known."""
+        while "values" not in trial.user_attrs and "retry_of" in trial.user_attrs:
+            trial = self.all()[trial.user_attrs["retry_of"]]
+        return trial.user_attrs.get("values", {})
 
     def finished(self, known):
         """Return KerasTuner trials that have ended and what became of them.
@@ -218,7 +232,7 @@ class Ledger:
                 {
                     "number": trial.number,
                     "state": became,
-                    "values": hyperparameters.get("values", {}),
+                    "values": hyperparameters.get("values") or self._drawn(trial),
                     "objectives": record.get("values", {}),
                     **{name: record.get("facts", {}).get(name) for name in FACTS},
                     "foretold": record.get("foretold", {}),

@@ -1,13 +1,12 @@
 """KerasTuner's oracle with Optuna as its engine and its only store."""
 
 import random
-import time
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 from optuna.trial import TrialState
 
-from tuning import samplers, store, suggest, workers
+from tuning import samplers, store, suggest, turns, workers
 from tuning.answers import rank
 from tuning.halving import Judge
 from tuning.ledger import Ledger
@@ -48,6 +47,7 @@ class OptunaOracle(keras_tuner.Oracle):
         self.seed = random.SystemRandom().randrange(2**31) if seed is None else seed
         self.ledger, self.read = None, set()
         self.running, self.offered = {}, None
+        self.on_wait = None  # called with the number of trials of others that are waited for
         self.failures = []  # numbers of the trials that have failed in a row
 
     @property
@@ -76,7 +76,7 @@ class OptunaOracle(keras_tuner.Oracle):
         Args:
             untried: Draw at random among what was not tried, instead of asking the sampler.
         """
-        while self._something_to_do():
+        while turns.is_left(self):
             if trial := self._ask(untried):
                 return trial
         return stopped()
@@ -87,6 +87,7 @@ class OptunaOracle(keras_tuner.Oracle):
             index = waiting[0].user_attrs.get("index", index)
         seed = samplers.derived_seed(self.seed, index)
         sampler = samplers.make_sampler(self.sampler, seed, self.max_trials)
+        untried = untried or self.sampler == "grid"
         self.study.sampler = samplers.Untried(self.ledger.tried(), seed) if untried else sampler
         asked = self.study.ask()
         asked.set_user_attr("index", index)
@@ -99,24 +100,6 @@ class OptunaOracle(keras_tuner.Oracle):
         trial = Trial(hp, f"{asked.number:05d}", "RUNNING")
         self.running[trial.trial_id] = Running(asked, workers.Heartbeat(asked), seed)
         return trial
-
-    def _something_to_do(self):
-        """Return whether a trial is left, as soon as it is known who lives of other workers."""
-        own = [running.optuna.number for running in self.running.values()]
-        while True:
-            with self.ledger.at_once():
-                self.ledger.recover(own)
-                if self.judge and not self.ledger.waiting():
-                    self.ledger.promote(self.judge.passing)
-                if self.ledger.has_room(self.max_trials):
-                    return True
-                if not self.ledger.open(own):
-                    return False
-            time.sleep(min(1.0, workers.STALE_AFTER / 10))
-
-    def was_taken_up(self, trial_id):
-        """Return whether a trial goes on where another stood."""
-        return is_retry(self.ledger.all()[int(trial_id)])
 
     def root(self, trial_id):
         """Return the id under which a trial began that was taken up again."""
@@ -136,6 +119,8 @@ class OptunaOracle(keras_tuner.Oracle):
 
     def accept(self, trial):
         """Make a candidate a trial: the next that `create_trial` returns."""
+        drawn = dict(trial.hyperparameters.values)
+        self.running[trial.trial_id].optuna.set_user_attr("values", drawn)
         self.trials[trial.trial_id] = self.offered = trial
         self.start_order.append(trial.trial_id)
 
@@ -163,6 +148,7 @@ class OptunaOracle(keras_tuner.Oracle):
         """Store the outcome of a trial; raise if too many in a row have failed."""
         if self.running[trial.trial_id].paused and trial.status == "COMPLETED":
             self.end(trial, "paused")
+            self.failures = []
             self.trials.pop(trial.trial_id, None)  # KerasTuner knows no such outcome
             return
         if trial.status == "COMPLETED":
@@ -215,9 +201,7 @@ class OptunaOracle(keras_tuner.Oracle):
         self.failures = []
         for trial_id, running in list(self.running.items()):
             running.beat.stop()
-            if not self.ledger.is_over(running.optuna.number):
-                running.optuna.set_user_attr("given_back", True)
-                self.study.tell(running.optuna, state=TrialState.FAIL)
+            self.ledger.give_back(running.optuna)
             self.trials.pop(trial_id, None)
             del self.running[trial_id]
         self.offered = None

@@ -12,13 +12,18 @@ def is_first():
     return jax.process_index() == 0
 
 
-def all_have(found):
-    """Return whether every process has found something, so that all do the same next."""
+def count():
+    """Return how many processes train together."""
     if keras.backend.backend() != "jax":
-        return found
+        return 1
     import jax
 
-    if jax.process_count() == 1:
+    return jax.process_count()
+
+
+def all_have(found):
+    """Return whether every process has found something, so that all do the same next."""
+    if count() == 1:
         return found
     from jax.experimental import multihost_utils
 
@@ -42,13 +47,9 @@ def check_scope():
 def check_alone():
     """Refuse a search in processes that train together: they would wait for each other."""
     check_scope()
-    if keras.backend.backend() != "jax":
-        return
-    import jax
-
-    if jax.process_count() > 1:
+    if count() > 1:
         raise RuntimeError(
             "A search trains a trial a process: start its script several times, without "
             "keras.distribution.initialize, and only then retrain together. Received: one of "
-            f"{jax.process_count()} processes that train together."
+            f"{count()} processes that train together."
         )

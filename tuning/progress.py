@@ -66,6 +66,11 @@ class Progress:
         parts += self.left()
         self.say(" · ".join(parts))
 
+    def waits(self, count):
+        """Say that nothing is left but what other workers train."""
+        trials = "the last trial" if count == 1 else f"the last {count} trials"
+        self.say(f"waiting for {trials} of other workers; Ctrl-C ends this one")
+
     def left(self):
         """Return, in words, how long the search may still take, by all workers together."""
         done, total = self.oracle.ledger.spent(), self.oracle.max_trials

@@ -142,7 +142,7 @@ def _winner(tuner):
     model = tuner.build(trial)
     title = f"The best: trial {int(trial.trial_id)}"
     try:
-        answer = answering(model)
+        answer = (tuner.costs.device.answer or answering)(model)
         blocks = export.measure(answer).blocks()
         drawn = export.diagram(answer)
     except Exception as error:  # a foreign model may break the tracing anywhere

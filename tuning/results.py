@@ -24,6 +24,7 @@ def metrics_of(results, objective):
         means = {name: float(np.mean([metrics[name] for metrics in every])) for name in names}
         return means, round(np.mean(epochs))
     if isinstance(results, keras.callbacks.History):
+        check_finite(results.history)
         return _best_epoch(results.history, objective)
     if isinstance(results, dict):
         return {name: float(value) for name, value in results.items()}, 0
@@ -33,6 +34,15 @@ def metrics_of(results, objective):
         "`fit` of a HyperModel must return a History, a dict of metrics, or a number. "
         f"Received: {results!r} of type {type(results).__name__}."
     )
+
+
+def check_finite(history):
+    """Raise where the loss of a training ended as no number, however good it was before."""
+    losses = history.get("loss") or [0.0]
+    if not math.isfinite(losses[-1]):
+        raise keras_tuner.errors.FailedTrialError(
+            f"the training diverged: loss {losses[-1]} in epoch {len(losses)}"
+        )
 
 
 def _best_epoch(history, objective):

@@ -6,17 +6,24 @@ import numpy as np
 import optuna
 from optuna import distributions, samplers
 
-NAMES = ("tpe", "nsga2", "random")
+NAMES = ("tpe", "nsga2", "random", "grid")
+ENDING = (samplers.GridSampler, samplers.BruteForceSampler)  # a search of Optuna's own
 
 
 def make_sampler(sampler, seed, max_trials):
     """Return an Optuna sampler.
 
     Args:
-        sampler: `"tpe"`, `"nsga2"`, `"random"` or an Optuna sampler, which is taken as it is.
+        sampler: `"tpe"`, `"nsga2"`, `"random"`, `"grid"` (see `Untried`) or an Optuna sampler,
+            which is taken as it is.
         seed: Seed of a sampler made by name.
         max_trials: Length of the search: a generation of NSGA-II is a fifth of it.
     """
+    if isinstance(sampler, ENDING):
+        raise ValueError(
+            "A sampler must leave it to the search when to end. Received: "
+            f"{type(sampler).__name__}. Write sampler='grid' to try every configuration once."
+        )
     if isinstance(sampler, samplers.BaseSampler):
         return sampler
     with warnings.catch_warnings():
@@ -27,7 +34,7 @@ def make_sampler(sampler, seed, max_trials):
         if sampler == "nsga2":
             size = min(50, max(8, max_trials // 5))
             return samplers.NSGAIISampler(population_size=size, seed=seed)
-        if sampler == "random":
+        if sampler in ("random", "grid"):
             return samplers.RandomSampler(seed=seed)
     raise ValueError(
         f"`sampler` must be one of {list(NAMES)} or an Optuna sampler. Received: {sampler!r}."
@@ -48,6 +55,11 @@ def learns_from_pruned(sampler):
 def derived_seed(seed, index):
     """Return the seed of the candidate number `index`: resuming repeats no random numbers."""
     return int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
+
+
+def execution_seed(seed, execution):
+    """Return the seed of one of several trainings of a trial; the first has the trial's own."""
+    return derived_seed(seed, execution) if execution else seed
 
 
 class Untried(samplers.BaseSampler):

@@ -3,20 +3,21 @@
 import contextlib
 import os
 
-from tuning import answers, epochs, report, retraining
+from tuning import epochs
 from tuning.budget import Budget
 from tuning.costs import Costs
+from tuning.found import Found
 from tuning.gate import Gate
 from tuning.isolated import Isolation
 from tuning.oracle import OptunaOracle
-from tuning.processes import check_alone, check_scope
+from tuning.processes import check_alone
 from tuning.progress import Progress, quiet
-from tuning.settings import check_counts, check_search, check_settings, lasting
+from tuning.settings import check_search, check_settings, lasting
 from tuning.store import location
 from tuning.tuner import OptunaTuner
 
 
-class ParetoSearch(OptunaTuner):
+class ParetoSearch(Found, OptunaTuner):
     """Search for the models that are best in several objectives and keep a budget.
 
     A `keras_tuner.Tuner`: `search` takes what `fit` takes; `get_best_models`,
@@ -26,9 +27,10 @@ class ParetoSearch(OptunaTuner):
     no trial, and the sampler learns from them. No configuration is trained twice.
 
     Everything is in one store, which Optuna opens too. The same script goes on where an earlier
-    run ended or was killed; a trial that was cut off goes on with the same values, where its
-    model was trained by one `fit` from its newest epoch that was kept. A seed reproduces the
-    proposals, interrupted or not, and seeds each training.
+    run ended or was killed, and ends when nothing is left, of what other workers train neither. A
+    trial that was cut off goes on with the same values, where its model was trained by one `fit`
+    from its newest epoch that was kept. A seed reproduces the proposals, interrupted or not, and
+    seeds each training.
 
     Args:
         hypermodel: Function from hyperparameters to a compiled model, or a
@@ -38,7 +40,8 @@ class ParetoSearch(OptunaTuner):
             its untrained `.tflite`, run as the budget says; a `keras_tuner.Objective`.
         budget: A `Budget`, or `None`.
         max_trials: Number of trials, failed ones included, refused ones not.
-        sampler: `"tpe"`, `"nsga2"`, `"random"` or an Optuna sampler.
+        sampler: `"tpe"`, `"nsga2"`, `"random"`, `"grid"` (every configuration once, in an order
+            drawn by chance) or an Optuna sampler, such as `optuna.samplers.GPSampler()`.
         seed: Whole number; 0 is one.
         max_consecutive_failed_trials: Number of failures in a row that ends the search with an
             error; the next search trains them again.
@@ -112,6 +115,8 @@ class ParetoSearch(OptunaTuner):
         self.budget, self.seed = budget or Budget(), seed
         failures = max_consecutive_failed_trials
         oracle = OptunaOracle(objectives, max_trials, sampler, seed, failures, halving)
+        self.isolation = Isolation(type(self)) if isolate else None
+        location(storage, ".")  # a wrong one is told before an old project is removed
         super().__init__(
             oracle,
             hypermodel,
@@ -126,7 +131,6 @@ class ParetoSearch(OptunaTuner):
         name = "search" if storage is None else project_name or "search"
         oracle.open(location(storage, self.project_dir), settings, name, overwrite)
         self.gate = Gate(self, max_consecutive_refused)
-        self.isolation = Isolation(self.hypermodel, type(self)) if isolate else None
         self.progress = Progress(oracle, self.project_dir)
 
     def search(self, *args, verbose=1, **kwargs):
@@ -138,18 +142,23 @@ class ParetoSearch(OptunaTuner):
             **kwargs: Arguments of `fit`, such as `validation_data`, `epochs` and `callbacks`.
 
         Raises:
-            ValueError: If an argument is wrong.
+            ValueError: If an argument is wrong, or the space is another than the search was begun
+                with.
             RuntimeError: If too many trials in a row fail. They wait: the next search trains
                 them again. If several processes train together.
         """
         check_alone()
         verbose = check_search(verbose, kwargs.get("callbacks"))
         self.progress = Progress(self.oracle, self.project_dir, verbose)
+        self.oracle.on_wait = self.progress.waits
         self.oracle.give_back()  # what a search before could not, as its store was gone
+        self.check_space()
         self.progress.begin()
         self.gate.reset()
         kwargs["verbose"] = 2 if verbose > 1 else 0
-        apart = self.isolation.given(args, kwargs) if self.isolation else contextlib.nullcontext()
+        apart = contextlib.nullcontext()
+        if self.isolation:
+            apart = self.isolation.given(self.hypermodel, args, kwargs)
         try:
             with quiet(), apart:
                 super().search(*args, **kwargs)
@@ -178,73 +187,3 @@ class ParetoSearch(OptunaTuner):
                 if trial.status == "FAILED" or not running.paused:  # it will not go on
                     epochs.forget(self.get_trial_dir(trial.trial_id))
                 self.progress.trial(trial)
-
-    def pareto_front(self):
-        """Return the completed trials that no other dominates, best main objective first.
-
-        With one objective these are the best trials.
-        """
-        trials = answers.pareto_front(self.oracle.completed(), self.oracle.objectives)
-        return answers.rank(trials, self.oracle.objectives, self.oracle.objective)
-
-    def best(self, **limits):
-        """Return the best completed trial that keeps the limits.
-
-        `best(params=20_000)` is the best in the first objective with at most 20,000 parameters;
-        `best(val_accuracy=0.95)` the best in the next objective with at least 0.95.
-
-        Args:
-            **limits: The least for objectives that are maximised, the most for all others:
-                objectives, facts (`params`, `macs`) and metrics.
-
-        Raises:
-            ValueError: If a name is unknown, a limit no number, or no trial keeps the limits.
-        """
-        return answers.best_within(self.oracle.completed(), self.oracle.objectives, limits)
-
-    def retrain(self, *args, test, trials=None, seeds=3, **fit):
-        """Train finalists anew and test them; return a list of `Finalist`, in their order.
-
-        Give training and validation data together: nothing is chosen any more. How often a search
-        has read the test is told. The models are kept in its folder, and the same call goes on.
-        Several devices, or processes on JAX, may train each model together: see README.
-
-        Args:
-            *args: Arguments of `fit`, such as `x` and `y`.
-            test: `(x, y)` of the test, or what `evaluate` takes.
-            trials: Completed trials; by default `pareto_front()`.
-            seeds: Number of trainings of each.
-            **fit: Further arguments of `fit`, such as `epochs`.
-
-        Raises:
-            ValueError: If there is no trial, or `seeds` is not a whole number from 1.
-            RuntimeError: If it is called in a strategy's scope.
-        """
-        check_counts(seeds=seeds)
-        check_scope()
-        trials = self.pareto_front() if trials is None else list(trials)
-        if not trials:
-            raise ValueError("A search must have a completed trial. Received: none.")
-        fit, found = {"verbose": 0, **fit}, []
-        test = retraining.Test(test, self.oracle.study)
-        for trial in trials:
-            found.append(retraining.retrain(self, trial, args, test, seeds, fit))
-            self.progress.say(str(found[-1]))
-        self.progress.say(f"the test was read {test.reads} times")
-        return found
-
-    def trials_table(self):
-        """Return every candidate as a dict of plain values, in the order of their proposal.
-
-        Keys: `number`; `state` (`"completed"`, `"paused"`, `"failed"`, `"refused"`, `"running"` or
-        `"waiting"`); `epochs`; `values` of the hyperparameters; `objectives`; the facts `params`,
-        `macs`, `size_kb`, `latency_ms` and `memory_mb`; `foretold`, costs by which it was refused
-        without a measurement; `reason` (of a refusal or failure); `seconds`, of them
-        `gate_seconds` before the training; `front`.
-        """
-        best = {int(trial.trial_id) for trial in self.pareto_front()}
-        return [{**row, "front": row["number"] in best} for row in self.oracle.ledger.rows()]
-
-    def report(self, path=None):
-        """Write a page of the search, by default `report.html` in its folder; return its path."""
-        return report.write(self, path)

@@ -27,7 +27,7 @@ class Trainer:
         """Return what the trainings gave, as `results.metrics_of` takes it.
 
         Args:
-            fit: Function from callbacks to the result of a training.
+            fit: Function from the number of a training and its callbacks to its result.
             callbacks: Function from the number of a training to its other callbacks.
         """
         return [self._execute(i, fit, callbacks) for i in range(self.executions)]
@@ -36,7 +36,7 @@ class Trainer:
         folder = self.folder / f"execution_{execution}"
         training = Training(folder, self.objective, self.goes_on)
         try:
-            found = fit(training.around([*callbacks(execution), results.StopAtNaN()]))
+            found = fit(execution, training.around([*callbacks(execution), results.StopAtNaN()]))
         finally:
             self.epochs = max(self.epochs, len(training.rows))
         if isinstance(found, keras.callbacks.History) and training.rows:

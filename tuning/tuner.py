@@ -1,14 +1,16 @@
 """KerasTuner's tuner where an Optuna oracle keeps everything."""
 
 import contextlib
+import json
 import math
 import pathlib
 import shutil
 import traceback
 
+import keras
 import keras_tuner
 
-from tuning import epochs, results, store
+from tuning import epochs, results, samplers, store, suggest
 from tuning.gate import fresh_model
 from tuning.outcomes import outcome, root_of
 from tuning.settings import check_compiled
@@ -26,9 +28,7 @@ class OptunaTuner(keras_tuner.Tuner):
         oracle, running = self.oracle, self.oracle.running[trial.trial_id]
         goes_on = oracle.judge.of(running) if oracle.judge else None
         folder = pathlib.Path(self.get_trial_dir(trial.trial_id))
-        if not oracle.was_taken_up(trial.trial_id):  # what lies there is another search's
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+        self._claim(folder, oracle.ledger.born(int(trial.trial_id)))
         if self.isolation:
             self.gate.take(trial.hyperparameters)  # which is built anew there
             settings = {"folder": str(folder), "executions": self.executions_per_trial}
@@ -40,7 +40,9 @@ class OptunaTuner(keras_tuner.Tuner):
             self._configure_tensorboard_dir(copied, trial, execution)
             return [*copied, Hooks(self, trial)]
 
-        def fit(callbacks):
+        def fit(execution, callbacks):
+            if execution and self.seed is not None:
+                keras.utils.set_random_seed(samplers.execution_seed(running.seed, execution))
             return self._build_and_fit_model(trial, *args, callbacks=callbacks, **kwargs)
 
         trainer = Trainer(folder, self.executions_per_trial, oracle.objective, goes_on)
@@ -49,14 +51,45 @@ class OptunaTuner(keras_tuner.Tuner):
         finally:
             running.epochs = trainer.epochs
 
+    def _claim(self, folder, born):
+        """Clear the folder of a trial of what is not its own: states of another search's."""
+        mark, told = folder / "trial.json", json.dumps(born, default=str)
+        if not mark.exists() or mark.read_text() != told:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            epochs.save(mark, lambda part: part.write_text(told))
+
+    def check_space(self):
+        """Raise where the space asks for what the newest finished trial did not draw."""
+        trials = self.oracle.completed()
+        if not trials:
+            return
+        hp = suggest.LiveHyperParameters(lambda hp: missing.append(hp.name) or hp.default)
+        missing, known = [], trials[-1].hyperparameters
+        suggest.drawn_before(hp, known.get_config())
+        with contextlib.suppress(Exception):  # what a build raises is told by the search
+            fresh_model(self._build_hypermodel, hp)
+        if missing:
+            raise ValueError(
+                "A search goes on with the space it was begun with. Received: a space with "
+                f"{', '.join(missing)}, where trial {int(trials[-1].trial_id)} of "
+                f"{self.project_dir} has {', '.join(known.values) or 'nothing'}. Choose another "
+                "`project_name`, or begin anew with overwrite=True."
+            )
+
     def get_trial_dir(self, trial_id):
         """Return the folder of a trial: that of the first, where it was taken up again."""
         return super().get_trial_dir(self.oracle.root(trial_id))
 
     def _get_checkpoint_fname(self, trial_id):
         folders = sorted(pathlib.Path(self.get_trial_dir(trial_id)).glob("execution_*"))
-        best = epochs.best_file(folders, self.oracle.objective)
-        return best or super()._get_checkpoint_fname(trial_id)
+        if best := epochs.best_file(folders, self.oracle.objective):
+            return best
+        raise ValueError(
+            "The weights of a trial lie where it was trained. Received: trial "
+            f"{int(trial_id)}, of which {self.get_trial_dir(trial_id)} has none. Let `directory` "
+            "be one that all workers share, and let `fit` of a HyperModel take the callbacks."
+        )
 
     def load_model(self, trial):
         """Return the model of a completed trial, trained, optimizer included."""

@@ -17,6 +17,11 @@ def worker():
     return {"host": host(), "pid": os.getpid(), "start": start_of(os.getpid())}
 
 
+def is_own(trial):
+    """Return whether this process runs a trial."""
+    return trial.user_attrs.get("worker") == worker()
+
+
 @functools.cache
 def host():
     """Return what tells machines and containers apart that may have the same name."""
@@ -67,19 +72,15 @@ class Watch:
     """
 
     def __init__(self):
-        self.seen = {}  # by the trial's number: a beat, since when, and whether it followed another
+        self.seen = {}  # by the trial's number: a beat, and since when
 
     def is_dead(self, trial):
         """Return whether a running trial's worker is dead, as far as it is known."""
         known = self._process(trial)
         if known is not None:
             return not known
-        since = self._look(trial)[1]
+        since = self._since(trial)
         return time.monotonic() - since > (STALE_AFTER if "worker" in trial.user_attrs else UNNAMED)
-
-    def is_open(self, trial):
-        """Return whether it is not known yet if a running trial's worker lives."""
-        return self._process(trial) is None and not self._look(trial)[2]
 
     def _process(self, trial):
         owner = trial.user_attrs.get("worker")
@@ -87,9 +88,9 @@ class Watch:
             return start_of(owner["pid"]) == owner["start"]
         return None
 
-    def _look(self, trial):
+    def _since(self, trial):
         beat = trial.user_attrs.get("beat")
         last = self.seen.get(trial.number)
         if last is None or last[0] != beat:
-            self.seen[trial.number] = beat, time.monotonic(), last is not None
-        return self.seen[trial.number]
+            self.seen[trial.number] = beat, time.monotonic()
+        return self.seen[trial.number][1]

@@ -23,7 +23,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default on processors without AVX-512
 
-SPEND, SEEDS = 360, 10
+SPEND, SEEDS = 360, 3
 PARTS = (3, 2, 1)  # what part of the epochs
 
 
@@ -40,6 +40,7 @@ def main():
     parser.add_argument("sets", nargs="*", help=f"of {', '.join(table.SETS)}")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--epochs", type=int, default=SPEND, help="epochs that each search spends")
+    parser.add_argument("--again", action="store_true", help="replay what is kept, too")
     parser.add_argument("--backwards", action="store_true", help="train the last networks first")
     given = parser.parse_args()
     check_names(parser, given.sets, table.SETS)
@@ -53,10 +54,10 @@ def main():
             print(table.store(name, measured))
     else:
         for name in sets:
-            compare(name, given.seeds, given.epochs)
+            compare(name, given.seeds, given.epochs, given.again)
 
 
-def compare(name, seeds, epochs):
+def compare(name, seeds, epochs, again=False):
     """Replay every tuner on a data set, and print what it reached."""
     from benchmarks.kept import Kept, table
     from benchmarks.search import figures, searchers
@@ -73,12 +74,13 @@ def compare(name, seeds, epochs):
     }
     kept = Kept("search")
     done = kept.all()
+    asked = {}  # under which question a search is kept that stands in several
     for title, (group, worth) in questions.items():
 
         def row(label, maker, title=title, worth=worth):
-            runs = []
+            runs, first = [], asked.setdefault(id(maker), title)
             for seed in range(seeds):
-                key = f"{name}: {title}, {label}, seed {seed}, {epochs} epochs"
+                key = f"{name}: {first}, {label}, seed {seed}, {epochs} epochs"
                 if key not in done:
                     done[key] = run(found, maker, seed, epochs)
                     kept.add({"name": key, **done[key]})

@@ -66,15 +66,17 @@ class Replay(keras_tuner.HyperModel):
         epochs: Number of epochs to spend.
         gate: Whether to fail a network over the limit before it is trained.
         penalty: What is taken off the accuracy of a network over the limit, times its excess.
+        measures: Whether what is trained is measured: latency is an objective.
 
     Attributes:
         trace: For every epoch: all that were spent, the configuration, its epoch, the seconds
             of trainings so far.
     """
 
-    def __init__(self, table, epochs, gate=False, penalty=0.0):
+    def __init__(self, table, epochs, gate=False, penalty=0.0, measures=False):
         super().__init__()
         self.table, self.epochs, self.gate, self.penalty = table, epochs, gate, penalty
+        self.measures = measures or bool(penalty)
         self.trace, self.seconds, self.gated = [], 0.0, set()
 
     def build(self, hp):
@@ -95,6 +97,8 @@ class Replay(keras_tuner.HyperModel):
 
     def fit(self, hp, model, *, callbacks=(), epochs=EPOCHS, initial_epoch=0, **kwargs):
         key, history = model.key, keras.callbacks.History()
+        if self.measures:
+            self.measured(key)
         row = self.table.rows[key]
         params = {"epochs": epochs, "steps": 1, "verbose": 0}
         calls = keras.callbacks.CallbackList([history, *callbacks], model=model, **params)

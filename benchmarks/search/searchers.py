@@ -55,7 +55,7 @@ def pareto(objectives="val_accuracy", gate=True, halving=True, sampler="tpe"):
     return make
 
 
-GATE, PENALISE = {"gate": True}, {"penalty": PENALTY}
+GATE, PENALISE, MEASURES = {"gate": True}, {"penalty": PENALTY}, {"measures": True}
 UNDER_LIMIT = {  # best accuracy under the limit: what makes the tuner, and what its space does
     "RandomSearch": (random(ACCURACY), {}),
     "BayesianOptimization": (bayesian(ACCURACY), {}),
@@ -71,11 +71,11 @@ UNDER_LIMIT = {  # best accuracy under the limit: what makes the tuner, and what
     "ParetoSearch, halving": (pareto(), {}),
 }
 FRONT = {  # area under the front
-    "RandomSearch": (random(ACCURACY), {}),
-    "BayesianOptimization": (bayesian(ACCURACY), {}),
-    "BayesianOptimization, both": (bayesian(BOTH), {}),
-    "Hyperband": (hyperband(ACCURACY), {}),
-    "Hyperband, both": (hyperband(BOTH), {}),
+    "RandomSearch": UNDER_LIMIT["RandomSearch"],
+    "BayesianOptimization": UNDER_LIMIT["BayesianOptimization"],
+    "BayesianOptimization, both": (bayesian(BOTH), MEASURES),
+    "Hyperband": UNDER_LIMIT["Hyperband"],
+    "Hyperband, both": (hyperband(BOTH), MEASURES),
     "ParetoSearch": (pareto(["val_accuracy", "latency_ms"], False, False), {}),
     "ParetoSearch, halving": (pareto(["val_accuracy", "latency_ms"], False), {}),
 }
