@@ -60,6 +60,9 @@ def _split(images, labels, share, seed):
 def _some(images, labels, limit, seed):
     if limit is None or limit >= len(images):
         return images, labels
+    least = 5 * len(np.unique(labels))
+    if limit < least:
+        raise SystemExit(f"--limit must leave five images a class, {least}. Received: {limit}.")
     return _split(images, labels, limit / len(images), seed)[1]
 
 

@@ -1,11 +1,38 @@
 """A user's folder of images with boxes or masks."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 
 import heads
 from examples import scenes
+
+
+def begun_with(out, overwrite, parts, **facts):
+    """Note what a search in a folder is begun with; end where it was begun with something else.
+
+    Args:
+        out: The folder.
+        overwrite: Whether it begins anew.
+        parts: `(images, targets)` to train, validate and test on.
+        **facts: What else it depends on.
+    """
+    (images, targets), *_ = parts
+    facts |= {
+        "images": [*(len(part[0]) for part in parts), *images.shape[1:]],
+        "mean": float(images.mean()),
+        "mean of targets": float(targets.mean()),
+    }
+    path = Path(out, "begun_with.json")
+    before = json.loads(path.read_text()) if path.exists() and not overwrite else facts
+    if differ := [name for name in {**before, **facts} if before.get(name) != facts.get(name)]:
+        told = ", ".join(f"{name} {before.get(name)}, now {facts.get(name)}" for name in differ)
+        raise SystemExit(
+            f"{out} holds a search on something else: {told}. Give another --out, or --overwrite."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(facts))
 
 
 def boxes_of(folder, side):

@@ -22,6 +22,7 @@ import export
 import heads
 import tuning
 from examples.data import load
+from examples.folders import begun_with
 
 BATCH = 32
 
@@ -45,6 +46,8 @@ def main(args):
         std=float(train[0].std()),
     )
     out = Path(args.out or f"runs/phone_{Path(args.data).name}")
+    parts = train, val, test
+    begun_with(out, args.overwrite, parts, classes=names, epochs=args.epochs)
     search = tuning.ParetoSearch(
         space,
         ["val_accuracy", "latency_ms"],
@@ -74,6 +77,7 @@ def main(args):
         test=test,
         trials=[best],
         seeds=args.seeds,
+        name=f"shifted images in batches of {batch}, seed {args.seed}",
     )
 
     answer = heads.deploy(keras.saving.load_model(found.files[0]))  # the first: the test chose none

@@ -21,7 +21,7 @@ import numpy as np
 import export
 import heads
 import tuning
-from examples.folders import tissue
+from examples.folders import begun_with, tissue
 
 BATCH = 16
 BY_HAND = {  # the row of the space that its parts would be
@@ -48,6 +48,7 @@ def main(args):
     print(f"U-Net by hand: {hand.macs:,} MACs, {hand.params:,} parameters")
 
     out = Path(args.out)
+    begun_with(out, args.overwrite, (train, val, test), epochs=args.epochs)
     search = tuning.ParetoSearch(
         tuning.unet_space(shape, 1, choices={"norm": "batch"}, **space),
         ["val_dice", "macs"],

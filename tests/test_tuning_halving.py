@@ -300,3 +300,22 @@ def test_a_state_and_logs_that_do_not_fit_are_not_taken(tmp_path, cut):
     steps = int(other.optimizer.iterations)
     assert steps == 3  # of one batch each, those before included
     assert list(itertools.chain(epochs.numbers(folder, "best"))) == [3]
+
+
+def test_of_many_equals_no_more_go_on_than_asked():
+    points = [(i / 10, float(i)) for i in range(7)]  # none dominates another
+    halving = tuning.Halving(factor=3)
+    assert halving.passing(points, points, ["max", "min"]).count(True) == 3
+    assert halving.passing(points[:1] + points[-1:], points, ["max", "min"]) == [True, True]
+
+
+def test_failures_with_pauses_between_are_not_in_a_row(tmp_path):
+    class Frail(Space):
+        def fit(self, hp, model, *args, **kwargs):
+            if hp["width"] % 2:
+                raise ArithmeticError("odd")
+            return super().fit(hp, model, *args, **kwargs)
+
+    tuner = make(tmp_path, Frail(), halving=tuning.Halving(factor=2), seed=1)
+    states = [row["state"] for row in run(tuner).trials_table()]
+    assert states.count("failed") == 5 and "paused" in states

@@ -531,3 +531,86 @@ def test_finalists_are_trained_anew_and_tested_once(trained, capsys):
     for wrong in ({"seeds": 0}, {"seeds": 1.5}, {"trials": []}):
         with pytest.raises(ValueError, match="Received"):
             trained.retrain(x, y, test=(x, y), **wrong)
+
+
+def test_a_grid_is_every_configuration_once(tmp_path):
+    tuner = search(tmp_path, sampler="grid", max_trials=40, seed=0)
+    assert sorted(x["width"] * 10 + x["depth"] for x in values(tuner)) == sorted(
+        w * 10 + d for w in WIDTHS for d in DEPTHS
+    )
+    assert tuner.gate.reason == "every configuration of the space was tried"
+    with pytest.raises(ValueError, match="Received: GridSampler.*sampler='grid'"):
+        search(tmp_path / "b", sampler=optuna.samplers.GridSampler({"depth": [1, 2]}))
+
+
+def test_the_knee_is_the_balanced_one(trained, tmp_path):
+    tuner = search(tmp_path, objectives=["val_accuracy", "macs"], max_trials=12, seed=0)
+    front = tuner.pareto_front()
+    points = np.array(
+        [
+            [-t.metrics.get_last_value("val_accuracy"), t.metrics.get_last_value("macs")]
+            for t in front
+        ]
+    )
+    scaled = (points - points.min(0)) / np.ptp(points, axis=0)
+    assert tuner.knee() is front[int(np.linalg.norm(scaled, axis=1).argmin())]
+    assert tuner.knee() not in (front[0], front[-1])
+
+
+def test_another_space_is_refused_and_says_what_differs(tmp_path):
+    search(tmp_path, max_trials=2, seed=0)
+
+    class Other(Formula):
+        def build(self, hp):
+            hp.Choice("kernel", [3, 5])
+            return super().build(hp)
+
+    with pytest.raises(ValueError, match="a space with kernel, where trial .* has width, depth"):
+        search(tmp_path, Other(), max_trials=4)
+    assert len(values(search(tmp_path, max_trials=3, seed=0))) == 3
+
+
+def test_a_wrong_argument_leaves_an_old_search_alone(tmp_path):
+    search(tmp_path, max_trials=2, seed=0)
+    with pytest.raises(ValueError, match="SQLite is given by the path"):
+        search(tmp_path, overwrite=True, storage="sqlite:///x.db")
+    assert len(values(search(tmp_path, max_trials=2, seed=0))) == 2
+
+
+def test_what_is_configured_stays_in_a_search(tmp_path):
+    class Watching(Formula):
+        def build(self, hp):
+            seen.append(keras.saving.get_registered_object("own"))
+            return super().build(hp)
+
+    seen = []
+    with keras.saving.custom_object_scope({"own": score}):
+        search(tmp_path, Watching(), max_trials=2)
+    assert len(seen) >= 2 and set(seen) == {score}
+
+
+def test_a_training_that_ends_in_no_number_is_a_failure(tmp_path):
+    class Diverges(Formula):
+        def fit(self, hp, model, *args, callbacks=(), **kwargs):
+            history = keras.callbacks.History()
+            history.history = {"loss": [0.5, math.nan], "val_accuracy": [0.9, 0.1]}
+            return history
+
+    tuner = tuning.ParetoSearch(
+        Diverges(), directory=tmp_path, max_trials=2, max_consecutive_failed_trials=5
+    )
+    tuner.search(verbose=0)
+    assert {row["reason"].partition(": ")[2] for row in tuner.trials_table()} == {
+        "the training diverged: loss nan in epoch 2"
+    }
+
+
+def test_rows_of_what_runs_have_its_values(tmp_path):
+    tuner = tuning.ParetoSearch(Formula(), directory=tmp_path, max_trials=2, seed=0)
+    trial = tuner.gate.next()
+    tuner.oracle.accept(trial)
+    (row,) = tuner.trials_table()
+    assert row["state"] == "running" and row["values"] == dict(trial.hyperparameters.values)
+    tuner.oracle.give_back()
+    (row,) = tuner.trials_table()
+    assert row["state"] == "waiting" and row["values"] == dict(trial.hyperparameters.values)

@@ -32,7 +32,11 @@ def build(hp):
     x = keras.layers.BatchNormalization(synchronized=keras.backend.backend() == "tensorflow")(x)
     model = keras.Model(inputs, keras.layers.Dense(1)(x))
     model.compile(keras.optimizers.SGD(0.05), loss="mse", metrics=["mae"])
+    if keras.backend.backend() == "jax":
+        placed.append(len(model.weights[0].value.sharding.device_set))
     return model
+
+placed = []
 
 x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
 data = tf.data.Dataset.from_tensor_slices((x, x.sum(axis=1, keepdims=True))).batch(16)
@@ -59,6 +63,8 @@ if what == "mirrored":
         found["refused"] = str(error)
     tuner = make(distribution_strategy=strategy)
 (best,) = tuner.retrain(data, test=data, trials=tuner.pareto_front()[:1], seeds=2, epochs=3)
+if keras.backend.backend() == "jax":
+    found["placed"] = placed
 found |= {
     "scores": best.scores,
     "devices": strategy.num_replicas_in_sync,
@@ -118,5 +124,6 @@ def test_processes_on_jax_train_together(tmp_path):
     for found in others:
         assert [found["scores"]["loss"], found["scores"]["mae"]] == scores(alone)
         assert "one of 2 processes that train together" in found["refused"]
+        assert set(found["placed"]) == {2}  # and not each process the whole model alone
         assert found["reads"] == alone["reads"] + 1 and found["files"] == [True, True]
     assert len([*tmp_path.rglob("seed_*.keras")]) == 2

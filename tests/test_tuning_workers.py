@@ -15,7 +15,7 @@ from test_tuning_search import Formula, values
 
 import tuning
 from tests.slow import slow
-from tuning import store, workers
+from tuning import store, turns, workers
 
 KINDS = [None, "shared.journal"]
 
@@ -236,3 +236,31 @@ def test_the_last_worker_waits_until_it_knows_who_lives(tmp_path, monkeypatch):
     first.oracle.end(trial, "completed")
     assert not first.oracle.running and trial_id not in first.oracle.trials
     assert [row["state"] for row in first.trials_table()] == ["completed"]
+
+
+def test_a_search_ends_when_others_have_ended(tmp_path, monkeypatch, capsys):
+    """And what they leave behind is trained."""
+    first = make(tmp_path, max_trials=2)
+    trial = first.gate.next()
+    first.oracle.accept(trial)
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    running = first.oracle.running[trial.trial_id]
+    owner = {"host": workers.host(), "pid": process.pid, "start": workers.start_of(process.pid)}
+    running.optuna.set_user_attr("worker", owner)
+    waits = []
+
+    def sleep(seconds):
+        waits.append(seconds)
+        if len(waits) == 3:
+            process.communicate(b"\n")
+
+    monkeypatch.setattr(turns.time, "sleep", sleep)
+    second = make(tmp_path, max_trials=2)
+    second.search()
+    running.beat.stop()
+    assert (
+        len(waits) >= 3 and "waiting for the last trial of other workers" in capsys.readouterr().out
+    )
+    rows = second.trials_table()
+    assert [row["state"] for row in rows] == ["completed"] * 2
+    assert dict(trial.hyperparameters.values) in [row["values"] for row in rows]

@@ -7,6 +7,7 @@ import time
 import keras
 import numpy as np
 
+from tuning.columns import column
 from tuning.folds import places_of
 from tuning.samplers import derived_seed
 
@@ -139,7 +140,7 @@ def cross_validate(
 def columns_of(x):
     """Return an array, or a dict of arrays where `x` has columns."""
     if hasattr(x, "keys"):
-        return {str(name): np.asarray(x[name]) for name in x}
+        return {str(name): column(x[name]) for name in x}
     return np.asarray(x)
 
 
@@ -160,6 +161,12 @@ def _check(x, y, seed, verbose, fit):
         raise ValueError(
             "Inputs, targets and weights have the same number of rows. "
             f"Received: {', '.join(sorted(map(str, lengths)))}."
+        )
+    kinds = {str(a.dtype) for a in keras.tree.flatten(y) if a.dtype.kind not in "biuf"}
+    if kinds:
+        raise ValueError(
+            f"Targets are numbers, as `fit` takes them. Received: {', '.join(sorted(kinds))}. Of "
+            "names, give class ids: numpy.unique(y, return_inverse=True)[1]."
         )
     if given := [name for name in OWN if name in fit]:
         raise ValueError(

@@ -1,7 +1,9 @@
 """What `fit` itself can choose: the batch size, and augmentation."""
 
+import math
 import warnings
 
+import keras
 import keras_tuner
 
 from tuning.augment import STRENGTHS, augmentation
@@ -78,7 +80,15 @@ class FitSpace(keras_tuner.HyperModel):
         if y is not None and strength == "none":
             return model.fit(x, y, batch_size=batch, **kwargs)
         shuffle = kwargs.pop("shuffle", True)
-        dataset = _again(x, batch) if y is None else _batches(x, y, batch, shuffle)
+        if y is None:
+            dataset = _again(x, batch)
+        else:
+            arrays = [x, y]
+            if (weights := kwargs.pop("sample_weight", None)) is not None:
+                arrays.append(weights)
+            if share := kwargs.pop("validation_split", None):
+                arrays, kwargs["validation_data"] = _held_back(arrays, share)
+            dataset = _batches(arrays, batch, shuffle)
         if strength != "none":
             _check(dataset)
             dataset = dataset.map(augmentation(strength, **self.augment))
@@ -94,12 +104,24 @@ def _offered(row):
     return row if isinstance(row, list) else [row]
 
 
-def _batches(x, y, batch, shuffle):
+def _held_back(arrays, share):
+    """Return arrays without their last rows, and those, as Keras divides them."""
+    if not 0 < share < 1:
+        raise keras_tuner.errors.FatalValueError(
+            f"A share is between 0 and 1. Received: validation_split={share!r}."
+        )
+    most = math.floor(len(keras.tree.flatten(arrays)[0]) * (1 - share))
+    first = keras.tree.map_structure(lambda a: a[:most], arrays)
+    return first, tuple(keras.tree.map_structure(lambda a: a[most:], arrays))
+
+
+def _batches(arrays, batch, shuffle):
     """Return arrays as a dataset of batches."""
     import tensorflow as tf
 
-    dataset = tf.data.Dataset.from_tensor_slices((x, y))
-    return (dataset.shuffle(len(y)) if shuffle else dataset).batch(batch)
+    dataset = tf.data.Dataset.from_tensor_slices(tuple(arrays))
+    rows = len(keras.tree.flatten(arrays)[0])
+    return (dataset.shuffle(rows) if shuffle else dataset).batch(batch)
 
 
 def _again(dataset, batch):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from heads.tables.vocabulary import flat, missing
+
 KINDS = ("stratified", "grouped", "time", "plain")
 REPAIR = "pip install 'keras-blocks[examples]'"
 
@@ -27,18 +29,32 @@ def places_of(y, rows, folds, kind, groups=None, times=None, seed=0):
         y = _classes(y, folds)
     if kind == "grouped":
         groups = _groups(groups, rows, folds)
-    if kind == "time" and times is not None:
-        _sorted(np.asarray(times), rows)
+    if seed is not None and not 0 <= seed < 2**32:
+        raise ValueError(f"`seed` must be a whole number below 2 ** 32. Received: seed={seed}.")
+    if kind == "time":
+        return _in_time(np.arange(rows) if times is None else np.asarray(times), rows, folds)
     select = model_selection()
     shuffled = {"shuffle": True, "random_state": seed}
     splitter = {
         "stratified": lambda: select.StratifiedKFold(folds, **shuffled),
         "grouped": lambda: select.GroupKFold(folds),  # of which sizes are alike, not by chance
-        "time": lambda: select.TimeSeriesSplit(folds),
         "plain": lambda: select.KFold(folds, **shuffled),
     }[kind]()
     of_classes = y if kind == "stratified" else None
     return list(splitter.split(np.zeros(rows), of_classes, groups))
+
+
+def _in_time(times, rows, folds):
+    """Return folds of which each is tested on later times than it was trained on."""
+    _sorted(times, rows)
+    values, place = np.unique(times, return_inverse=True)  # rows of one time stay together
+    if len(values) <= folds:
+        raise ValueError(
+            f"{folds} folds of kind 'time' need {folds + 1} different times at least. Received: "
+            f"{len(values)}. Give fewer folds."
+        )
+    parts = model_selection().TimeSeriesSplit(folds).split(values)
+    return [tuple(np.flatnonzero(np.isin(place, part)) for part in both) for both in parts]
 
 
 def model_selection():
@@ -100,6 +116,10 @@ def _groups(groups, rows, folds):
     groups = np.asarray(groups)
     if groups.shape != (rows,):
         raise ValueError(f"Each of {rows} rows has a group. Received: shape {groups.shape}.")
+    if unknown := [i for i, group in enumerate(flat(groups)) if missing(group)]:
+        raise ValueError(
+            f"Each row has a group. Received: {groups[unknown[0]]} in row {unknown[0]}."
+        )
     count = len(np.unique(groups))
     if count < folds:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from tuning import answers, report, retraining
 from tuning.processes import check_scope
+from tuning.progress import quiet
 
 
 class Found:
@@ -67,7 +68,7 @@ class Found:
         trials = retraining.check(self.pareto_front() if trials is None else trials, test, seeds)
         fit, found = {"verbose": 0, **fit}, []
         test = retraining.Test(test, self.oracle.study)
-        with retraining.alone(self.project_dir):
+        with quiet(), retraining.alone(self.project_dir):
             for trial in trials:
                 found.append(retraining.retrain(self, trial, args, test, seeds, fit, name))
                 self.progress.say(str(found[-1]))

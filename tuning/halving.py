@@ -68,7 +68,7 @@ class Halving:
 
 
 def order(points, directions):
-    """Return what points are ordered by: how many dominate each, then how alone it stands.
+    """Return what points are ordered by: how many dominate each, how alone it stands, its values.
 
     >>> points = [(0.9, 9), (0.8, 8.9), (0.7, 2), (0.6, 1), (0.5, 1)]
     >>> [place[0] for place in order(points, ["max", "min"])]
@@ -89,7 +89,11 @@ def order(points, directions):
             for before, point, after in zip(line, line[1:], line[2:]):
                 group[point] += (after[i] - before[i]) / span
             group[line[0]] = group[line[-1]] = math.inf
-    return [(rank, -groups[rank][tuple(point)]) for rank, point in zip(found, points)]
+    signs = [1 if direction == "min" else -1 for direction in directions]
+    return [
+        (rank, -groups[rank][tuple(point)], *(sign * x for sign, x in zip(signs, point)))
+        for rank, point in zip(found, points)
+    ]
 
 
 class Judge:

@@ -1,10 +1,12 @@
 """A space of networks for classifying images, small and large, as tables of plain values."""
 
 import heads
+from tuning.arguments import arguments
 from tuning.image_network import FAMILIES, fixed_sides, most_stages, network
-from tuning.tables import choose, replaced, size, under
+from tuning.tables import check_names, choose, replaced, size, under, without
 from tuning.training import TRAINING, compiled, with_training
 
+OWN = {"num_classes", "name"}
 CHOICES = {
     "width": [8, 16, 24, 32, 48],  # channels of the first stage, doubled at each further one
     "depth": [1, 2, 3],  # blocks a stage
@@ -47,7 +49,8 @@ def image_space(
         steps: Number of training steps, for the schedule; see `training_space`.
         mean: Mean of the image's values, a number or one for each channel.
         std: Their standard deviation. The model's first layer takes both off.
-        **head: Further arguments of `heads.ClassificationHead`, such as `class_weights`.
+        **head: Arguments of `heads.ClassificationHead` that are no choice, such as
+            `class_weights`.
 
     Raises:
         ValueError: If the shape is open or too small, or a table has an unknown name.
@@ -60,7 +63,8 @@ def image_space(
     most = most_stages(min(fixed_sides(input_shape)))
     families = FAMILIES if families is None else families
     families = replaced({"family": FAMILIES}, {"family": families}, what="families")["family"]
-    own = {"stages": sorted({max(1, most - 1), most}), **CHOICES}
+    check_names("heads.ClassificationHead", head, set(arguments(heads.ClassificationHead)) - OWN)
+    own = without({"stages": sorted({max(1, most - 1), most}), **CHOICES}, head)
     table = with_training(own, choices, steps)
     # As they were drawn before there were others, so that a search goes on as it began.
     table = {name: table[name] for name in (*own, "optimizer", "schedule")}
@@ -68,13 +72,8 @@ def image_space(
     def build(hp):
         chosen = choose(hp, {"family": list(families), **table})
         chosen |= under(hp, "family", chosen["family"], families)
-        made = heads.ClassificationHead(
-            num_classes,
-            dropout=chosen["dropout"],
-            label_smoothing=chosen["label_smoothing"],
-            name="head",
-            **head,
-        )
+        options = {name: chosen[name] for name in ("dropout", "label_smoothing") if name in chosen}
+        made = heads.ClassificationHead(num_classes, **options, **head, name="head")
         return compiled(hp, network(input_shape, chosen, mean, std), made, chosen, steps)
 
     build.size = size({"family": families, **table})

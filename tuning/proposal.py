@@ -8,11 +8,13 @@ import numpy as np
 import export
 import heads
 from tuning.augment import augmentation
-from tuning.cross_validate import take
+from tuning.budget import Budget
+from tuning.cross_validate import cross_validate, take
 from tuning.proposing.facts import Facts
 from tuning.proposing.plan import Plan
 from tuning.proposing.rivals import before_last
 from tuning.proposing.scores import K, decides, scores_of
+from tuning.proposing.tables import plan_table
 
 
 @dataclasses.dataclass
@@ -29,8 +31,8 @@ class Proposal:
         fit: Of these what `fit` takes.
         estimate: What it costs: `params`, `macs`, `train_memory_mb`, of its file `size_kb`,
             `latency_ms`, `peak_memory_mb`, of its training `step_ms`, `epoch_s`, `train_s`.
-        baselines: What simpler models reach on the test rows: dicts of `name`, `scores` and
-            `seconds`, the best first.
+        baselines: What simpler models reach on the test rows: dicts of `name`, `scores`, `seconds`
+            and `rows`, how many of the training rows they were given; the best first.
         reasons: A sentence for each choice, by its name.
         next: What to do then, a sentence by its occasion.
         places: Places of the training and of the test rows; of histories `None`.
@@ -134,7 +136,38 @@ class Proposal:
             said = next(said[name] for name in ("items", "classes", *said) if name in said)
         if self.task == "classification":
             said = said.argmax(axis=-1)
-        return scores_of(self.task, right, said)
+        return scores_of(self.task, right, said, self.found.targets.units)
+
+    def cross_validate(self, folds=5, kind=None, **options):
+        """Train the proposed network on all rows outside each fold, and test it on the fold.
+
+        Vocabularies and quantiles of a table are those of the fold's training rows.
+
+        Args:
+            folds: Number of folds.
+            kind: See `tuning.cross_validate`; by default `"stratified"` of classes, else `"plain"`.
+            **options: Further arguments of `tuning.cross_validate`, such as `groups`; `fit` is
+                given `proposal.fit` and what is here.
+
+        Raises:
+            ValueError: Of histories, whose users are all trained and tested on.
+        """
+        if self.task == "sequence":
+            raise ValueError(
+                "Folds divide rows. Received: histories, each of which is trained and tested on. "
+                "proposal.score(model) tests the last item."
+            )
+        found, places = self.found, np.arange(self.found.rows)
+
+        def make(rows):
+            plan = self.plan
+            if found.kind == "table":
+                plan, _ = plan_table(found, rows[0], Budget(), like=plan)
+            return plan.model(), lambda some: plan.inputs(take(found.x, some))
+
+        kind = kind or ("stratified" if self.task == "classification" else "plain")
+        y = found.targets.encode(found.y)
+        return cross_validate(make, places, y, folds, kind, **{**self.fit, **options})
 
     def _rows(self, places):
         return take(self.found.x, places), self.found.y[places]
@@ -143,8 +176,10 @@ class Proposal:
         name, _ = decides(self.task, self.objective)
         lines = [f"{self.task} of {self.facts['data']}: {self.architecture}"]
         lines += [", ".join(f"{key} {_text(value)}" for key, value in self.facts.items())]
+        rows = self.facts["rows"] if self.places is None else len(self.places[0])
         for row in self.baselines:
-            lines.append(f"{row['name']}: {name} {row['scores'][name]:.4f}")
+            some = f", of {row['rows']:,} rows" if row["rows"] < rows else ""
+            lines.append(f"{row['name']}: {name} {row['scores'][name]:.4f}{some}")
         costs = [f"{key} {_text(x)}" for key, x in self.estimate.items() if x is not None]
         lines += ["costs: " + ", ".join(costs)]
         lines += [f"{key}: {reason}" for key, reason in self.reasons.items()]
@@ -162,7 +197,10 @@ class Proposal:
         model = self.model()
         blocks = export.measure(model).blocks()
         names = list(self.baseline["scores"])
-        rows = [[x["name"], *(x["scores"][n] for n in names), x["seconds"]] for x in self.baselines]
+        rows = [
+            [x["name"], *(x["scores"][n] for n in names), x["rows"], x["seconds"]]
+            for x in self.baselines
+        ]
         sections = [
             {"kind": "text", "text": f"Proposed: {self.architecture}."},
             {"kind": "facts", "title": "Data", "facts": self.facts},
@@ -175,7 +213,7 @@ class Proposal:
             {
                 "kind": "table",
                 "title": "To beat, on the test rows",
-                "columns": ["model", *names, "seconds"],
+                "columns": ["model", *names, "rows", "seconds"],
                 "rows": rows,
             },
             {"kind": "facts", "title": "Costs", "facts": self.estimate},

@@ -53,6 +53,8 @@ def propose(data, task=None, device=None, *, runtime=True, seed=0):
     True
     """
     budget = _budget(device)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"`seed` must be a whole number below 2 ** 32. Received: seed={seed!r}.")
     facts = look(data, task)
     table, places = None, None
     if facts.kind == "histories":
@@ -60,7 +62,7 @@ def propose(data, task=None, device=None, *, runtime=True, seed=0):
     else:
         classes = facts.task in ("classification", "ranking")
         y = facts.targets.encode(facts.y) if classes else None
-        places = split(facts.rows, y, seed)
+        places = split(facts.rows, y, seed, facts.alike)
         if facts.kind == "table":
             plan, table = plan_table(facts, places[0], budget)
         else:

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import statistics
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -153,8 +154,8 @@ def _trained(tuner, trial, path, args, test, seed, fit, name):
         if is_first():
             facts.unlink(missing_ok=True)
         model = _fitted(tuner, trial, args, seed, fit)
+        _save(model, path)
         if is_first():
-            save(path, lambda part: keras.saving.save_model(model, part))
             _write(facts, kept)
     if not all_have("scores" in kept and kept["test"] == asked):
         model = _loaded(tuner, trial, path) if model is None else model
@@ -170,6 +171,15 @@ def _fitted(tuner, trial, args, seed, fit):
     options = {**fit, "callbacks": tuner._deepcopy_callbacks(fit.get("callbacks") or [])}
     tuner.hypermodel.fit(trial.hyperparameters, model, *args, **options)
     return model
+
+
+def _save(model, path):
+    """Keep a model; processes that trained it together must read its weights together."""
+    if is_first():
+        save(path, lambda part: keras.saving.save_model(model, part))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        keras.saving.save_model(model, Path(folder, path.name))
 
 
 def _loaded(tuner, trial, path):

@@ -1,5 +1,6 @@
 """What data are: their kind, their task, and what a plan depends on."""
 
+import collections
 import dataclasses
 from typing import Any
 
@@ -7,11 +8,13 @@ import numpy as np
 
 import heads
 from heads.tables.vocabulary import flat, missing
+from tuning.columns import column
 from tuning.proposing.scores import K
 from tuning.proposing.targets import Targets, targets_of
 
 TASKS = ("classification", "regression", "segmentation", "ranking", "sequence")
 LEAST_ROWS = 10
+FEW_CHANNELS = 4  # an image of so few rows that is wider has its channels first
 COVERED = (
     "Covered are images (n, height, width, channels) with classes, numbers or masks; tables, dicts "
     "of columns or pandas frames, with classes, numbers or clicks; histories of item ids (users, "
@@ -32,6 +35,7 @@ class Facts:
         targets: How a row's target is written for a head: a `Targets`.
         rows: Number of rows.
         said: Facts to print, by name.
+        alike: Of images a number each, the same of copies; else `None`.
     """
 
     kind: str
@@ -42,6 +46,7 @@ class Facts:
     targets: Targets
     rows: int
     said: dict
+    alike: Any = None
 
 
 def look(data, task=None):
@@ -66,7 +71,10 @@ def look(data, task=None):
     said = {"data": kind, "task": task, "rows": rows}
     describe = {"images": _images, "table": _table, "histories": _histories}[kind]
     said |= describe(x) | targets.said
-    return Facts(kind, task, why, x, y, targets, rows, said)
+    alike = [hash(image.tobytes()) for image in x] if kind == "images" else None
+    if alike is not None:
+        said["images like another"] = sum(n for n in collections.Counter(alike).values() if n > 1)
+    return Facts(kind, task, why, x, y, targets, rows, said, alike)
 
 
 def columns_of(x):
@@ -76,7 +84,7 @@ def columns_of(x):
     ['column 0', 'column 1']
     """
     if hasattr(x, "keys"):
-        return {str(name): _column(x[name]) for name in x}
+        return {str(name): column(x[name]) for name in x}
     return {f"column {i}": x[:, i] for i in range(x.shape[1])}
 
 
@@ -111,14 +119,6 @@ def _array(values, name):
     return found
 
 
-def _column(column):
-    """Return a column as an array, of which a network reads the same as of the column."""
-    if str(getattr(column, "dtype", "")) == "category":  # pandas', also of numbers
-        column = [None if missing(value) else str(value) for value in flat(column)]
-    found = np.asarray(column)
-    return found if found.dtype.kind in "biufmM" else np.asarray(column, dtype=object)
-
-
 def _kind(x, y, task):
     if hasattr(x, "keys"):
         return "table"
@@ -140,7 +140,8 @@ def _kind(x, y, task):
 
 
 def _images(x):
-    if x.shape[-1] > min(x.shape[1:3]) or 0 in x.shape:
+    first = x.shape[1] <= FEW_CHANNELS and x.shape[-1] > x.shape[1]
+    if first or 0 in x.shape:
         raise ValueError(
             f"Images are (n, height, width, channels). Received: shape {x.shape}. Of channels "
             "first, give numpy.moveaxis(x, 1, -1)."
@@ -156,11 +157,20 @@ def _images(x):
 
 def _table(x):
     table = heads.Table.of(x)  # which raises where it is none
+    for name in table.numeric:
+        endless = [value for value in flat(x[name]) if isinstance(value, float) and np.isinf(value)]
+        if endless:
+            raise ValueError(
+                "Numbers of a table are finite, or missing. Received: "
+                f"{endless[0]} in column {name!r}. Leave the rows out, or make it None."
+            )
     words = {name: len(found) - 1 for name, found in table.vocabularies.items()}
     said = {"numeric columns": len(table.numeric), "categorical columns": len(words)}
     said |= {"most categories": max(words.values())} if words else {}
-    absent = {name: sum(map(missing, flat(column))) for name, column in x.items()}
-    return {**said, "missing values": sum(absent.values())}
+    said["missing values"] = sum(sum(map(missing, flat(each))) for each in x.values())
+    rows = collections.Counter(zip(*(map(str, flat(each)) for each in x.values())))
+    said["rows like another"] = sum(count for count in rows.values() if count > 1)
+    return said
 
 
 def _histories(x):

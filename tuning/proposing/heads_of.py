@@ -1,5 +1,7 @@
 """The head of whole inputs, images or rows of a table: classes or numbers."""
 
+import numpy as np
+
 import heads
 
 UNEVEN = 3.0  # how many times as often a class is there as the rarest, from which on it is weighed
@@ -55,8 +57,10 @@ def _classification(targets, reasons):
 
 
 def _regression(targets, y, reasons):
-    mean, std = targets.mean, targets.std
-    farthest = float(abs((y.reshape(len(y), -1) - mean) / std).max())
+    rows = y.reshape(len(y), -1).astype("float64")
+    mean, std = rows.mean(axis=0), rows.std(axis=0)
+    std = np.where(std > 0, std, targets.std)  # all rows that differ may be test rows
+    farthest = float(abs((rows - mean) / std).max())
     kind = "huber" if farthest > TAILED else "mse"
     reasons["head"] = (
         f"RegressionHead of {targets.units}, which learns on targets of mean 0 and deviation 1 and "
@@ -72,8 +76,8 @@ def _regression(targets, y, reasons):
         return heads.RegressionHead(
             targets.units,
             loss=kind,
-            mean=mean,
-            std=std,
+            mean=mean.tolist(),
+            std=std.tolist(),
             dropout=values["dropout"],
             name="head",
         )

@@ -1,5 +1,7 @@
 """A plan for images: classes, numbers or masks."""
 
+import math
+
 import numpy as np
 
 import heads
@@ -105,11 +107,15 @@ def moments(images):
 
     >>> moments(np.arange(8.0).reshape(1, 2, 2, 2))
     ([3.0, 4.0], [2.2361, 2.2361])
+    >>> moments(np.arange(8.0).reshape(1, 2, 2, 2) / 1e6)
+    ([3e-06, 4e-06], [2.2361e-06, 2.2361e-06])
     """
     axes = (0, 1, 2)
     std = images.std(axis=axes, dtype="float64")
     mean = images.mean(axis=axes, dtype="float64")
-    return np.round(mean, 4).tolist(), np.where(std > 1e-4, np.round(std, 4), 1.0).tolist()
+    scales = np.where(std > 1e-6 * np.abs(images).max(), std, 1.0)
+    places = [max(0, 4 - math.floor(math.log10(scale))) for scale in scales]
+    return tuple([round(x, n) for x, n in zip(each.tolist(), places)] for each in (mean, scales))
 
 
 def _space(facts, table, family, make, recipe, moments, options):

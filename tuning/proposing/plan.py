@@ -157,15 +157,22 @@ def schedule(rows, reasons):
     return {"batch_size": batch, "epochs": epochs, "steps": epochs * each}
 
 
-def split(rows, classes=None, seed=0):
+def split(rows, classes=None, seed=0, alike=None):
     """Return places of training and of test rows, of each class a fifth, at least one.
+
+    Rows with equal numbers in `alike` stay together, where each class then still has some of both.
 
     >>> train, test = split(10, np.array([0] * 8 + [1] * 2))
     >>> len(train), len(test)
     (7, 3)
     """
     random = np.random.default_rng(seed)
-    classes = np.zeros(rows, int) if classes is None else classes
+    classes = np.zeros(rows, int) if classes is None else np.asarray(classes)
+    if alike is not None and len(set(alike)) < rows:
+        _, first, group = np.unique(alike, return_index=True, return_inverse=True)
+        tested = np.isin(group, split(len(first), classes[first], seed)[1])
+        if all(len(np.unique(tested[classes == value])) == 2 for value in np.unique(classes)):
+            return np.flatnonzero(~tested), np.flatnonzero(tested)
     tested = np.zeros(rows, bool)
     for value in np.unique(classes):
         places = random.permutation(np.flatnonzero(classes == value))

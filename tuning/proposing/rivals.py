@@ -16,7 +16,9 @@ MOST_CATEGORIES = 254  # of a column that boosting reads
 
 
 def rivals(facts, train, test, seed):
-    """Return what simpler models reach: dicts of name, scores and seconds; the first is a guess.
+    """Return what simpler models reach; the first is a guess.
+
+    Dicts of `name`, `scores`, `seconds`, and `rows`, the number of those that it has learned of.
 
     Args:
         facts: The `Facts`.
@@ -32,11 +34,12 @@ def rivals(facts, train, test, seed):
     except ImportError as error:
         raise ImportError(f"The rivals of a proposal are scikit-learn's: {REPAIR}.") from error
     if facts.kind == "histories":
-        return [_popular(facts.x)]
+        return [_popular(facts)]
     kept = np.random.default_rng(seed).permutation(train)[: MOST_ROWS[facts.kind]]
     kept = np.sort(kept)
     found = _of_masks if facts.task == "segmentation" else _of_rows
-    return found(facts, kept, test, seed)
+    rows = found(facts, kept, test, seed)
+    return [{"rows": len(kept), **row} for row in rows]
 
 
 def _of_rows(facts, train, test, seed):
@@ -48,7 +51,7 @@ def _of_rows(facts, train, test, seed):
     def judge(name, answer):
         start = time.perf_counter()
         said = answer()
-        rows.append(_row(name, facts.task, right, said, start))
+        rows.append(_row(name, facts, right, said, start))
 
     if facts.task == "ranking":
         judge("popularity of the item", lambda: popularity(facts.x["item"], y, train, test))
@@ -75,15 +78,16 @@ def models(facts, train, classes, seed):
     x, kinds = matrix(facts.x, train)
     return [
         (what, make_pipeline(_scaled(kinds), linear), x),
-        ("gradient boosting", _boosting(kinds, classes, facts.targets.units, seed), x),
+        ("gradient boosting", _boosting(kinds, classes, facts.targets.units, len(train), seed), x),
     ]
 
 
-def _boosting(kinds, classes, units, seed):
+def _boosting(kinds, classes, units, rows, seed):
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.multioutput import MultiOutputRegressor
 
-    options = {"categorical_features": kinds, "random_state": seed}
+    least = max(1, min(20, rows // 20))  # 20 is scikit-learn's, too many of few rows
+    options = {"categorical_features": kinds, "random_state": seed, "min_samples_leaf": least}
     if classes:
         return HistGradientBoostingClassifier(**options)
     model = HistGradientBoostingRegressor(**options)
@@ -151,9 +155,9 @@ def popularity(items, y, train, test):
     return ((taken + 10 * mean) / (shown + 10))[words(items[test])]
 
 
-def _popular(x):
+def _popular(facts):
     """Answer each user with the items that were taken most, of those not in the history."""
-    start = time.perf_counter()
+    start, x = time.perf_counter(), facts.x
     histories, right = before_last(x)
     x = x.astype("int64")
     counts = np.bincount(x[:, :-1].reshape(-1), minlength=int(x.max()) + 1).astype("float64")
@@ -161,7 +165,8 @@ def _popular(x):
     scores = np.tile(counts, (len(histories), 1))
     np.put_along_axis(scores, histories.astype(int), -1.0, axis=1)
     said = np.argsort(-scores, axis=1, kind="stable")[:, :K]
-    return _row("the most popular items", "sequence", right, said, start)
+    rows = {"rows": len(x)}
+    return rows | _row("the most popular items", facts, right, said, start)
 
 
 def before_last(x):
@@ -181,14 +186,15 @@ def _of_masks(facts, train, test, seed):
     x, y = neighbours(facts.x[chosen]), masks[chosen].reshape(-1)
     some = np.random.default_rng(seed).permutation(np.flatnonzero(y != 255))[:MOST_PIXELS]
     common = np.full(masks[test].shape, np.bincount(y[some]).argmax())
-    rows = [_row("the most frequent class", facts.task, masks[test], common, start)]
+    rows = [_row("the most frequent class", facts, masks[test], common, start)]
     start = time.perf_counter()
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     _fit(model, x, y, some, some[:1], facts.task)
     said = [model.predict(neighbours(facts.x[i : i + 1])) for i in test]
     said = np.stack(said).reshape(masks[test].shape)
     name = "logistic regression on a pixel and its eight neighbours"
-    return [*rows, _row(name, facts.task, masks[test], said, start)]
+    rows.append(_row(name, facts, masks[test], said, start))
+    return [{"rows": len(chosen), **row} for row in rows]
 
 
 def neighbours(x):
@@ -203,6 +209,7 @@ def neighbours(x):
     return np.concatenate(parts, axis=-1).reshape(-1, 9 * channels)
 
 
-def _row(name, task, right, said, start):
+def _row(name, facts, right, said, start):
     seconds = time.perf_counter() - start
-    return {"name": name, "scores": scores_of(task, right, said), "seconds": seconds}
+    scores = scores_of(facts.task, right, said, facts.targets.units)
+    return {"name": name, "scores": scores, "seconds": seconds}

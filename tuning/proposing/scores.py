@@ -14,13 +14,15 @@ BEST = {  # the score that decides, by task, and whether more of it is better
 K = 10  # items that are answered
 
 
-def scores_of(task, y, said):
+def scores_of(task, y, said, units=1):
     """Return scores by name, scikit-learn's but for the next item, of which `heads` tells.
 
     Args:
         task: The task.
         y: What is right: class ids, numbers, masks, zeros and ones, or the next items.
         said: Answers: class ids, numbers, masks, probabilities, or lists of items.
+        units: Of masks: 1 where there are two classes, of which the second is looked for; else the
+            number of classes, of which those that are there are averaged.
     """
     from sklearn import metrics
 
@@ -39,10 +41,9 @@ def scores_of(task, y, said):
     if task == "segmentation":
         y, said = np.asarray(y).reshape(-1), np.asarray(said).reshape(-1)
         y, said = y[y != 255], said[y != 255]
-        binary = max(y.max(), said.max()) < 2
-        kind = "binary" if binary else "macro"
+        kind = {"average": "binary"} if units == 1 else {"average": "macro", "labels": np.unique(y)}
         return {
-            "iou": float(metrics.jaccard_score(y, said, average=kind, zero_division=0.0)),
+            "iou": float(metrics.jaccard_score(y, said, zero_division=0.0, **kind)),
             "accuracy": float((y == said).mean()),
         }
     if task == "ranking":

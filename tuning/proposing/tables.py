@@ -17,13 +17,14 @@ TRANSFORMER = 2000  # rows from which a search looks at transformers, too
 MOST_CATEGORIES = 100_000
 
 
-def plan_table(facts, train, budget):
+def plan_table(facts, train, budget, like=None):
     """Return the `Plan` for a table, and the `heads.Table` of its training rows.
 
     Args:
         facts: The `Facts`.
         train: Places of the training rows.
         budget: A `tuning.Budget`.
+        like: A `Plan` of other rows, whose network, table of choices and recipe are taken.
     """
     rows, reasons = len(train), {}
     table = heads.Table.of(take(facts.x, train), max_size=MOST_CATEGORIES)
@@ -31,6 +32,8 @@ def plan_table(facts, train, budget):
     plan = planned(facts, train, table, budget, reasons)
     plan.recipe |= schedule(rows, reasons)
     make = plan.space
+    if like is not None:
+        plan.chosen, plan.table, plan.recipe = like.chosen, like.table, like.recipe
     plan.space = space_of(plan.table, make, plan.recipe["steps"])
     plan.head = lambda: make(plan.chosen)[1]
     reasons["columns"] = (

@@ -105,10 +105,12 @@ def _infer(kind, y):
         return "regression", f"y has {y.shape[1]} numbers a row."
     if y.dtype.kind not in "iuf":
         return "classification", "y is names or booleans."
-    values, most = np.unique(y), max(FEW, len(y) // 20)
+    (values, counts), most = np.unique(y, return_counts=True), max(FEW, len(y) // 20)
     if (values != np.floor(values)).any():
         return "regression", "y has numbers that are not whole."
     what = f"y has {len(values)} different whole numbers in {len(y)} rows"
+    if len(values) <= most and counts.min() < 2 and len(values) > FEW:
+        return "regression", f"{what}, and some only once, as amounts are."
     if len(values) <= most:
         return "classification", f"{what}, at most {most}; amounts need task='regression'."
     return "regression", f"{what}, more than {most}; classes need task='classification'."
@@ -142,7 +144,8 @@ def _classes(x, y):
         rare = [name for name in names if counts[name] < 2]
         raise ValueError(
             "Each class has a row to learn and one to test. "
-            f"Received: one row of {', '.join(map(repr, rare[:5]))}. Leave it out or join classes."
+            f"Received: one row of {', '.join(map(repr, rare[:5]))}. Leave it out or join classes; "
+            "are y amounts, give task='regression'."
         )
     rarest = min(names, key=counts.get)
     said = {"classes": len(names), "rarest class": f"{rarest}, {counts[rarest]} rows"}
