@@ -54,8 +54,11 @@ def stand_in(key):
     return model
 
 
+MOST_REFUSED = 100  # networks over the limit in a row, after which a search ends
+
+
 class Spent(BaseException):
-    """All epochs are spent."""
+    """All epochs are spent, or a search proposes what is refused again and again."""
 
 
 class Replay(keras_tuner.HyperModel):
@@ -77,14 +80,18 @@ class Replay(keras_tuner.HyperModel):
         super().__init__()
         self.table, self.epochs, self.gate, self.penalty = table, epochs, gate, penalty
         self.measures = measures or bool(penalty)
-        self.trace, self.seconds, self.gated = [], 0.0, set()
+        self.trace, self.seconds, self.gated, self.refused = [], 0.0, set(), 0
 
     def build(self, hp):
         key = key_of(space.chosen(hp))
         if self.gate:
             self.measured(key)
             if self.table.facts(key)["latency_ms"] > self.table.limit:
+                self.refused += 1
+                if self.refused == MOST_REFUSED:
+                    raise Spent
                 raise keras_tuner.errors.FailedTrialError("over the limit")
+        self.refused = 0
         model = stand_in(key)
         model.key = key
         return model
@@ -161,6 +168,7 @@ def replayed(make, table, epochs, folder, seed, **given):
     out, err = contextlib.redirect_stdout(said), contextlib.redirect_stderr(said)
     with contextlib.suppress(Spent), out, err:
         tuner.search(verbose=0)
-    if len(replay.trace) < epochs and not getattr(tuner, "gate", None):
+    ends = replay.refused == MOST_REFUSED or getattr(tuner, "gate", None)
+    if len(replay.trace) < epochs and not ends:
         raise RuntimeError(f"{len(replay.trace)} of {epochs} epochs: {said.getvalue()[-1000:]}")
     return replay.trace, time.perf_counter() - began
