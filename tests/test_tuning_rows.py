@@ -118,7 +118,7 @@ def test_boosting_of_few_rows_may_divide_them():
     boosting = models(facts, np.arange(12), False, 0)[1][1]
     assert boosting.min_samples_leaf == 1
     (name, boosting, _) = models(look((X, X[:, 0])), np.arange(60), False, 0)[1]
-    assert name == "gradient boosting" and boosting.min_samples_leaf == 3
+    assert name == "gradient boosting" and boosting.min_samples_leaf == 6
 
 
 def test_wide_images_of_many_channels_are_images():

@@ -187,6 +187,8 @@ def _loaded(tuner, trial, path):
     model = fresh_model(tuner._build_hypermodel, trial.hyperparameters)
     if not model.built:
         return keras.saving.load_model(path)
+    if model.optimizer is not None:
+        model.optimizer.build(model.trainable_variables)
     model.load_weights(path)
     return model
 

@@ -9,8 +9,9 @@ architectures keep, and the area under the front of accuracy and latency. What v
 is scored by the test.
 
 Rivals that know no limit are printed beside fair ones, which fail what is over it before it is
-trained (gate; 100 failures in a row end a search, for some never stop) or take its excess off the accuracy (penalty). Seconds are those that the trainings
-and measurements took when the table was made, and the tuner's own; each trial traces its graph.
+trained (gate; a hundred failures in a row end a search, as some never stop) or take its excess off
+the accuracy (penalty). Seconds are those that the trainings and measurements took when the table
+was made, and the tuner's own; each trial traces its graph.
 """
 
 import argparse

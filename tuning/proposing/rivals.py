@@ -86,7 +86,7 @@ def _boosting(kinds, classes, units, rows, seed):
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.multioutput import MultiOutputRegressor
 
-    least = max(1, min(20, rows // 20))  # 20 is scikit-learn's, too many of few rows
+    least = max(1, min(20, rows // 10))  # 20 is scikit-learn's, too many of few rows
     options = {"categorical_features": kinds, "random_state": seed, "min_samples_leaf": least}
     if classes:
         return HistGradientBoostingClassifier(**options)
