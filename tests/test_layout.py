@@ -26,7 +26,7 @@ LIBRARIES = {
 INSIDE_FUNCTIONS = {
     "heads": {"tensorflow", "jax", "sklearn", "matplotlib", "PIL", "pycocotools", "faiss"},
     "export": {"tensorflow", "ai_edge_litert", "flatbuffers", "matplotlib"},
-    "tuning": {"tensorflow", "matplotlib", "sklearn", "cloudpickle"},
+    "tuning": {"tensorflow", "jax", "matplotlib", "sklearn", "cloudpickle"},
 }
 # Run by path in a process of their own, where nothing else is imported.
 SCRIPTS = {"export/latency.py": {"ai_edge_litert"}, "export/worker.py": {"tensorflow"}}
