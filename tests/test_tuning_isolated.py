@@ -14,6 +14,7 @@ import pytest
 
 import tuning
 from tests.slow import slow
+from tuning import epochs
 
 pytest.importorskip("cloudpickle", reason="needs cloudpickle: pip install cloudpickle")
 
@@ -162,3 +163,15 @@ def test_a_child_ends_with_the_search(tmp_path):
             break
         time.sleep(0.1)
     assert not Path(f"/proc/{child}").exists()
+
+
+@slow
+def test_several_trainings_of_a_trial_start_apart_and_alike_in_both_ways(tmp_path):
+    found = []
+    for isolate in (True, False):
+        folder = tmp_path / str(isolate)
+        search(folder, Odd(), isolate=isolate, max_trials=1, executions_per_trial=2)
+        logs = sorted(folder.rglob("execution_*"))
+        found.append([epochs.rows_of(log)[-1]["loss"] for log in logs])
+    (first, second), theirs = found
+    assert abs(first - second) > 1e-6 and theirs == pytest.approx([first, second], rel=1e-4)
