@@ -94,9 +94,12 @@ def compare(name, seeds, epochs, again=False):
                 cells.append(f"{statistics.mean(scores):.4f} ± {spread:.4f}")
             walls = [each["trace"][-1][3] for each in runs]
             own = [each["own"] for each in runs]
-            return [label, *cells, f"{statistics.mean(walls):.0f}", f"{statistics.mean(own):.0f}"]
+            spent = [len(each["trace"]) for each in runs]
+            means = [f"{statistics.mean(each):.0f}" for each in (spent, walls, own)]
+            return [label, *cells, *means]
 
-        header = [title, *(f"{span} epochs" for span in spans), "seconds", "own seconds"]
+        ends = ["spent", "seconds", "own seconds"]
+        header = [title, *(f"{span} epochs" for span in spans), *ends]
         table(header, (row(*each) for each in group.items()))
         print()
 
