@@ -4,6 +4,12 @@ import math
 import numbers
 
 
+def check_seed(seed):
+    """Raise where a seed is none that NumPy and scikit-learn take."""
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**32:
+        raise ValueError(f"`seed` must be a whole number below 2 ** 32. Received: seed={seed!r}.")
+
+
 def is_number(value):
     """Return whether a value is a finite real number; a boolean is none.
 

@@ -52,12 +52,15 @@ class Device:
         own = {} if self.answer is None else {"answer": name}
         return {"precision": self.precision, "threads": self.threads, **own}
 
+    def answered(self, model):
+        """Return the model that runs on the device in place of one that is trained."""
+        return (self.answer or answering)(model)
+
     def measure(self, model) -> dict:
         """Return `{"size_kb": …, "latency_ms": …, "memory_mb": …}` of a model's file."""
-        answer = self.answer or answering
         with alone():
             found = export.measure(
-                answer(model),
+                self.answered(model),
                 runtime=True,
                 precision=self.precision,
                 runs=RUNS,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from heads.tables.vocabulary import flat, missing
+from tuning.checks import check_seed
 
 KINDS = ("stratified", "grouped", "time", "plain")
 REPAIR = "pip install 'keras-blocks[examples]'"
@@ -29,8 +30,8 @@ def places_of(y, rows, folds, kind, groups=None, times=None, seed=0):
         y = _classes(y, folds)
     if kind == "grouped":
         groups = _groups(groups, rows, folds)
-    if seed is not None and not 0 <= seed < 2**32:
-        raise ValueError(f"`seed` must be a whole number below 2 ** 32. Received: seed={seed}.")
+    if seed is not None:
+        check_seed(seed)
     if kind == "time":
         return _in_time(np.arange(rows) if times is None else np.asarray(times), rows, folds)
     select = model_selection()

@@ -67,10 +67,11 @@ class Found:
         check_scope()
         trials = retraining.check(self.pareto_front() if trials is None else trials, test, seeds)
         fit, found = {"verbose": 0, **fit}, []
-        test = retraining.Test(test, self.oracle.study)
+        told = retraining.described({"fit": fit, "args": args}, name)
+        test = retraining.Test(test, self.oracle.study, name)
         with quiet(), retraining.alone(self.project_dir):
             for trial in trials:
-                found.append(retraining.retrain(self, trial, args, test, seeds, fit, name))
+                found.append(retraining.retrain(self, trial, args, test, seeds, fit, told))
                 self.progress.say(str(found[-1]))
         self.progress.say(f"the test was read {test.reads} times")
         return found

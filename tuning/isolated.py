@@ -13,8 +13,9 @@ import keras
 import keras_tuner
 from keras_tuner.engine import hyperparameters as kinds
 
+from tuning.trainer import Hooks
+
 SCRIPT = Path(__file__).with_name("child.py")
-HOOKS = ("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end")
 
 
 class TrialError(Exception):
@@ -41,9 +42,9 @@ class Isolation:
     """
 
     def __init__(self, tuner=keras_tuner.Tuner):
-        own = [
-            name for name in HOOKS if getattr(tuner, name) is not getattr(keras_tuner.Tuner, name)
-        ]
+        hooks = [name for name in vars(Hooks) if name.startswith("on_")]
+        plain = keras_tuner.Tuner
+        own = [name for name in hooks if getattr(tuner, name) is not getattr(plain, name)]
         if own:
             raise ValueError(
                 "A trial in a process of its own calls no method of the tuner. Received: "

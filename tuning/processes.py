@@ -3,15 +3,6 @@
 import keras
 
 
-def is_first():
-    """Return whether this process is the one that writes what all have made."""
-    if keras.backend.backend() != "jax":
-        return True
-    import jax
-
-    return jax.process_index() == 0
-
-
 def count():
     """Return how many processes train together."""
     if keras.backend.backend() != "jax":
@@ -19,6 +10,15 @@ def count():
     import jax
 
     return jax.process_count()
+
+
+def is_first():
+    """Return whether this process is the one that writes what all have made."""
+    if count() == 1:
+        return True
+    import jax
+
+    return jax.process_index() == 0
 
 
 def all_have(found):

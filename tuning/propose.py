@@ -3,6 +3,7 @@
 import dataclasses
 
 from tuning.budget import Budget
+from tuning.checks import check_seed
 from tuning.proposal import Proposal
 from tuning.proposing.advice import advice
 from tuning.proposing.estimate import estimate
@@ -53,8 +54,7 @@ def propose(data, task=None, device=None, *, runtime=True, seed=0):
     True
     """
     budget = _budget(device)
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ValueError(f"`seed` must be a whole number below 2 ** 32. Received: seed={seed!r}.")
+    check_seed(seed)
     facts = look(data, task)
     table, places = None, None
     if facts.kind == "histories":

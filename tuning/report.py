@@ -7,7 +7,6 @@ import optuna
 
 import export
 from tuning.answers import value
-from tuning.device import answering
 from tuning.epochs import rows_of
 from tuning.objectives import FACTS
 
@@ -142,7 +141,7 @@ def _winner(tuner):
     model = tuner.build(trial)
     title = f"The best: trial {int(trial.trial_id)}"
     try:
-        answer = (tuner.costs.device.answer or answering)(model)
+        answer = tuner.costs.device.answered(model)
         blocks = export.measure(answer).blocks()
         drawn = export.diagram(answer)
     except Exception as error:  # a foreign model may break the tracing anywhere

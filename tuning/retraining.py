@@ -64,10 +64,11 @@ class Test:
     Args:
         data: `(x, y)`, `(x, y, sample_weight)` or a data set.
         study: The Optuna study of the search.
+        name: See `described`.
     """
 
-    def __init__(self, data, study):
-        self.data, self.study = data, study
+    def __init__(self, data, study, name=None):
+        self.data, self.study, self.told = data, study, described(data, name)
         self.reads, self.read = study.user_attrs.get("test_reads", 0), False
 
     def evaluate(self, model):
@@ -112,7 +113,7 @@ def alone(folder):
         yield
 
 
-def retrain(tuner, trial, args, test, seeds, fit, name=None):
+def retrain(tuner, trial, args, test, seeds, fit, told):
     """Return the `Finalist` of a trial; what is trained already is read.
 
     Args:
@@ -122,14 +123,14 @@ def retrain(tuner, trial, args, test, seeds, fit, name=None):
         test: The `Test`.
         seeds: Number of trainings.
         fit: Further arguments of `fit`.
-        name: Name of what is given, where its content does not tell it; or `None`.
+        told: What tells `args` and `fit` from those of other calls, as plain data.
     """
     folder = Path(tuner.project_dir, "final", f"trial_{trial.trial_id}")
     folder.mkdir(parents=True, exist_ok=True)
     scores, files = {}, []
     for seed in range(seeds):
         path = folder / f"seed_{seed}.keras"
-        found = _trained(tuner, trial, path, args, test, seed, fit, name)
+        found = _trained(tuner, trial, path, args, test, seed, fit, told)
         files.append(str(path))
         for metric, score in found.items():
             scores.setdefault(metric, []).append(score)
@@ -138,15 +139,14 @@ def retrain(tuner, trial, args, test, seeds, fit, name=None):
     return Finalist(int(trial.trial_id), values, facts, scores, files, test.reads)
 
 
-def _trained(tuner, trial, path, args, test, seed, fit, name):
+def _trained(tuner, trial, path, args, test, seed, fit, told):
     """Return the scores of one training from a seed of its own.
 
     The model is kept before it is tested, and what it was trained with behind it.
     """
     facts = path.with_suffix(".json")
     born = tuner.oracle.ledger.born(int(trial.trial_id))
-    settings = described({"trial": born, "seed": tuner.oracle.seed, "fit": fit, "args": args}, name)
-    asked = described(test.data, name)
+    settings = {**described({"trial": born, "seed": tuner.oracle.seed}), **told}
     kept = _read(facts) if path.exists() else {}
     model = None
     if not all_have(kept.get("settings") == settings):
@@ -157,9 +157,9 @@ def _trained(tuner, trial, path, args, test, seed, fit, name):
         _save(model, path)
         if is_first():
             _write(facts, kept)
-    if not all_have("scores" in kept and kept["test"] == asked):
+    if not all_have("scores" in kept and kept["test"] == test.told):
         model = _loaded(tuner, trial, path) if model is None else model
-        kept |= {"test": asked, "scores": test.evaluate(model)}
+        kept |= {"test": test.told, "scores": test.evaluate(model)}
         if is_first():
             _write(facts, kept)
     return kept["scores"]

@@ -38,8 +38,7 @@ def rivals(facts, train, test, seed):
     kept = np.random.default_rng(seed).permutation(train)[: MOST_ROWS[facts.kind]]
     kept = np.sort(kept)
     found = _of_masks if facts.task == "segmentation" else _of_rows
-    rows = found(facts, kept, test, seed)
-    return [{"rows": len(kept), **row} for row in rows]
+    return found(facts, kept, test, seed)
 
 
 def _of_rows(facts, train, test, seed):
@@ -51,7 +50,7 @@ def _of_rows(facts, train, test, seed):
     def judge(name, answer):
         start = time.perf_counter()
         said = answer()
-        rows.append(_row(name, facts, right, said, start))
+        rows.append(_row(name, facts, len(train), right, said, start))
 
     if facts.task == "ranking":
         judge("popularity of the item", lambda: popularity(facts.x["item"], y, train, test))
@@ -165,8 +164,7 @@ def _popular(facts):
     scores = np.tile(counts, (len(histories), 1))
     np.put_along_axis(scores, histories.astype(int), -1.0, axis=1)
     said = np.argsort(-scores, axis=1, kind="stable")[:, :K]
-    rows = {"rows": len(x)}
-    return rows | _row("the most popular items", facts, right, said, start)
+    return _row("the most popular items", facts, len(x), right, said, start)
 
 
 def before_last(x):
@@ -186,15 +184,14 @@ def _of_masks(facts, train, test, seed):
     x, y = neighbours(facts.x[chosen]), masks[chosen].reshape(-1)
     some = np.random.default_rng(seed).permutation(np.flatnonzero(y != 255))[:MOST_PIXELS]
     common = np.full(masks[test].shape, np.bincount(y[some]).argmax())
-    rows = [_row("the most frequent class", facts, masks[test], common, start)]
+    first = _row("the most frequent class", facts, len(chosen), masks[test], common, start)
     start = time.perf_counter()
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     _fit(model, x, y, some, some[:1], facts.task)
     said = [model.predict(neighbours(facts.x[i : i + 1])) for i in test]
     said = np.stack(said).reshape(masks[test].shape)
     name = "logistic regression on a pixel and its eight neighbours"
-    rows.append(_row(name, facts, masks[test], said, start))
-    return [{"rows": len(chosen), **row} for row in rows]
+    return [first, _row(name, facts, len(chosen), masks[test], said, start)]
 
 
 def neighbours(x):
@@ -209,7 +206,7 @@ def neighbours(x):
     return np.concatenate(parts, axis=-1).reshape(-1, 9 * channels)
 
 
-def _row(name, facts, right, said, start):
+def _row(name, facts, rows, right, said, start):
     seconds = time.perf_counter() - start
     scores = scores_of(facts.task, right, said, facts.targets.units)
-    return {"name": name, "scores": scores, "seconds": seconds}
+    return {"name": name, "rows": rows, "scores": scores, "seconds": seconds}
