@@ -66,7 +66,7 @@ def compare(name, seeds, epochs, again=False):
 
     found = Table(name)
     best = figures.best_within(found, figures.whole(found))
-    print(f"\n{name}: {seeds} seeds, {epochs} epochs; at most {found.limit} ms")
+    print(f"\n{name}: {seeds} seeds, {epochs} epochs; at most {found.limit:.4f} ms")
     print(f"every network trained: {best[0]:.4f} of validation, {best[1]:.4f} of the test\n")
     spans = [epochs // part for part in PARTS]
     questions = {
