@@ -2,6 +2,7 @@
 
 from export.associated import associated_files
 from export.bundle import Bundle
+from export.device import OnDevice, on_device
 from export.diagram import diagram
 from export.errors import ExportError, ParityError
 from export.join import Joined, join
@@ -19,6 +20,7 @@ __all__ = [
     "ExportError",
     "Joined",
     "Measurement",
+    "OnDevice",
     "Operation",
     "Parity",
     "ParityError",
@@ -31,6 +33,7 @@ __all__ = [
     "diagram",
     "join",
     "measure",
+    "on_device",
     "predict",
     "profile",
     "side_by_side",
