@@ -39,7 +39,10 @@ def main(words=None):
 
 
 def _failed(error, status):
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror + (f": {error.filename}" if error.filename else "")
+    text = " ".join(text.split())
     print(f"keras-blocks: error: {text}", file=sys.stderr)
     return status
 
@@ -104,10 +107,10 @@ def _of_device(given):
 
 
 def _verify(given):
-    model = model_of(given.model, given.imports)
+    existing(given.file, "verify")
     inputs = arrays_of(given.inputs, "--inputs")
     found = verify(
-        model,
+        model_of(given.model, given.imports),
         given.file,
         inputs,
         precision=given.precision,

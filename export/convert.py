@@ -1,6 +1,7 @@
 """From a Keras model to the bytes of a `.tflite` file, through the worker process."""
 
 import builtins
+import errno
 import os
 import sys
 import tempfile
@@ -74,6 +75,7 @@ def _write_here(model, folder, input_shape, precision):
     except (OSError, ExportError):
         raise
     except Exception as error:  # whatever a layer raises when it is traced
+        _full(error)
         raise advice.explain_trace(error, model) from error
 
 
@@ -113,3 +115,12 @@ def _disk(error):
     kind = getattr(builtins, error.kind, None)
     if isinstance(kind, type) and issubclass(kind, OSError):
         raise OSError(str(error)) from error
+    _full(error)
+
+
+def _full(error):
+    """Raise TensorFlow's error of a full disk as what it is."""
+    if "No space left on device" in str(error):
+        raise OSError(
+            errno.ENOSPC, "No space is left for temporary files", tempfile.gettempdir()
+        ) from error

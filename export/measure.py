@@ -160,7 +160,7 @@ def measure(
         )
     path = existing(model_or_file, "measure")
     found = Measurement(path.name)
-    found.size, found.ops = path.stat().st_size, schema.read(path, signature).ops
+    found.size, found.ops = path.stat().st_size, dict(schema.read(path, signature).ops)
     if runtime is None or runtime:
         add_runtime(found, path, runs, threads, signature)
     return found
@@ -192,7 +192,7 @@ def facts_of_model(model, input_shape=None):
 
 def add_runtime(found, path, runs=50, threads=(1, 2), signature=None):
     """Add to a `Measurement` what running the file at `path` shows."""
-    found.size, found.ops = path.stat().st_size, schema.read(path).ops
+    found.size, found.ops = path.stat().st_size, dict(schema.read(path).ops)
     request = {"file": str(path.absolute()), "runs": runs, "signature": signature}
     found.latency = [ask("latency.py", {**request, "threads": x}, path) for x in threads]
 

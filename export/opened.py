@@ -1,6 +1,7 @@
 """What a user names on the command line: a model, samples, labels, modules."""
 
 import importlib
+import re
 import zipfile
 
 import keras
@@ -17,14 +18,21 @@ def model_of(path, imports=()):
     path = existing(path, "load as the model")
     for name in (*OWN, *imports):
         _import(name)
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise ValueError(f"The .keras file is damaged, or none. Received: path={str(path)!r}.")
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever its layers raise
-        said = " ".join(str(error).split())[:300] or type(error).__name__
-        unknown = "locate class" in said or "Unknown layer" in said
+        said = str(error).rpartition("Exception encountered: ")[2]
+        unknown = re.search(r"ould not locate (\w+ '.+?')", said)
+        if unknown:
+            raise ExportError(
+                f"A model's own parts must be registered. Received: path={str(path)!r} with "
+                f"{unknown[1]}. Name the module that registers it: --import MODULE."
+            ) from error
         raise ExportError(
-            f"A .keras file of a model must load. Received: path={str(path)!r}, {said}"
-            + (" … Name the module that registers it: --import MODULE." if unknown else "")
+            f"The model must load. Received: path={str(path)!r}, "
+            f"{' '.join(said.split())[:300] or type(error).__name__}"
         ) from error
 
 
@@ -34,10 +42,10 @@ def arrays_of(path, option):
         return None
     path = existing(path, f"read as {option}")
     try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return content
-        with content:
+        with open(path, "rb") as file:
+            content = np.load(file, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return content
             found = dict(content)
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(
