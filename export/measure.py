@@ -91,10 +91,8 @@ class Measurement:
             )
         if self.latency:
             first = self.latency[0]
-            own = kilobytes(first["own_memory"])
-            rows.append(
-                ("peak memory", f"{kilobytes(self.peak_memory)} of its process, {own} the file's")
-            )
+            peak, own = kilobytes(self.peak_memory), kilobytes(first["own_memory"])
+            rows.append(("peak memory", f"{peak} of its process, {own} since the file was opened"))
             if first["parts"] is not None:
                 rows.append(("delegate", _delegate(first["parts"], first["outside"])))
         return rows
