@@ -63,8 +63,9 @@ class Profile:
 def profile(file, *, runs=50, signature=None):
     """Return what each operation of a `.tflite` file costs, as a `Profile`.
 
-    LiteRT's own profiler is asked, in a fresh process and on one thread. It counts whole
-    microseconds and takes some time itself: read the shares, and the latency of `measure`.
+    LiteRT's own profiler is asked, in a fresh process, on one thread and inputs of zeros. It
+    counts whole microseconds and takes some time itself: read the shares, and the latency of
+    `measure`.
 
     Args:
         file: Its path.

@@ -11,8 +11,10 @@ import os
 import sys
 
 POINTER = ctypes.c_void_p
-CPU, FLOAT32, WRITE = 1, 1, 1  # of the enumerations in litert/c/*.h
+CPU = 1  # kLiteRtHwAcceleratorCpu
 WARM_UP = 5
+WANTED = ctypes.create_string_buffer(b"enable_profiling = true\n")
+KEEP = ctypes.CFUNCTYPE(None, POINTER)(lambda content: None)  # it frees WANTED with the process
 
 
 def profiled(file, signature, runs):
@@ -73,36 +75,22 @@ def options(lib):
     """Return the options of a model that is profiled on the processor."""
     made = lib.new("CreateOptions")
     lib.call("SetOptionsHardwareAccelerators", made, CPU)
-    options.kept = (  # for as long as the process lives
-        ctypes.create_string_buffer(b"enable_profiling = true\n"),
-        ctypes.CFUNCTYPE(None, POINTER)(lambda content: None),
-    )
-    runtime = lib.new("CreateOpaqueOptions", b"runtime_options_string", *options.kept)
+    runtime = lib.new("CreateOpaqueOptions", b"runtime_options_string", WANTED, KEEP)
     lib.call("AddOpaqueOptions", made, runtime)
     return made
 
 
 def buffer(lib, environment, compiled, graph, signature, kind, index):
-    """Return the memory of an input or output: random numbers below 1, other types zeros."""
+    """Return the memory of an input or output, all zeros."""
     index = ctypes.c_size_t(index)
     tensor = lib.new(f"GetSignature{kind}TensorByIndex", graph, index)
-    described = (ctypes.c_int * 256)()  # begins with the type of its elements
+    described = ctypes.create_string_buffer(1024)  # more than its structure takes
     lib.call("GetRankedTensorType", tensor, described)
     needs = lib.new(
         f"GetCompiledModel{kind}BufferRequirements", compiled, ctypes.c_size_t(signature), index
     )
     made = lib.new("CreateManagedTensorBufferFromRequirements", environment, described, needs)
     lib.call("ClearTensorBuffer", made)
-    if kind == "Input" and described[0] == FLOAT32:
-        import numpy as np
-
-        size = ctypes.c_size_t()
-        lib.call("GetTensorBufferPackedSize", made, ctypes.byref(size))
-        place = POINTER()
-        lib.call("LockTensorBuffer", made, ctypes.byref(place), WRITE)
-        content = np.random.default_rng(0).random(size.value // 4, dtype="float32").tobytes()
-        ctypes.memmove(place, content, len(content))
-        lib.call("UnlockTensorBuffer", made)
     return made
 
 

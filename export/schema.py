@@ -8,16 +8,7 @@ from pathlib import Path
 from export.signature import Tensor
 
 # What reading random bytes as tables leads to.
-DAMAGE = (
-    AttributeError,
-    IndexError,
-    KeyError,
-    MemoryError,
-    OverflowError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
+DAMAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -109,4 +100,4 @@ def _op_name(code, names):
 def _tensor(name, graph, index, types):
     tensor = graph.Tensors(int(index))
     shape = tuple(tensor.ShapeAsNumpy().tolist()) if tensor.ShapeLength() else ()
-    return Tensor((name or tensor.Name()).decode(), shape, types[tensor.Type()].lower())
+    return Tensor((name or tensor.Name() or b"").decode(), shape, types[tensor.Type()].lower())

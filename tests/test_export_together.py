@@ -33,10 +33,10 @@ def files(tmp_path_factory):
     code = model.operatorCodes[model.subgraphs[0].operators[-1].opcodeIndex]
     code.builtinCode = litert.BuiltinOperator.CUSTOM
     code.deprecatedBuiltinCode = litert.BuiltinOperator.CUSTOM
-    code.customCode = b"MyOwn"
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    (folder / "custom.tflite").write_bytes(bytes(builder.Output()))
+    for name, code.customCode in (("custom", b"MyOwn"), ("nameless", None)):
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        (folder / f"{name}.tflite").write_bytes(bytes(builder.Output()))
     return folder
 
 
@@ -158,7 +158,8 @@ def test_no_file_a_folder_and_files_that_are_none(name, files, tmp_path):
         function(tmp_path)
     good = (files / "small.tflite").read_bytes()
     noise = np.random.default_rng(0).bytes(300)
-    for content in (b"", b"PK\x03\x04" + noise, noise[:4] + b"TFL3" + noise, good[:-5]):
+    nameless = (files / "nameless.tflite").read_bytes()
+    for content in (b"", b"PK\x03\x04" + noise, noise[:4] + b"TFL3" + noise, good[:-5], nameless):
         bad.write_bytes(content)
         with pytest.raises(ValueError, match="needed|damaged"):
             function(bad)
