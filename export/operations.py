@@ -12,6 +12,7 @@ from export.timing import ask, check_counts
 
 TABLE = re.compile(r"=+ Run Order =+\n(.*)\n((?:.*\S.*\n)*)")
 DELEGATE = re.compile(r"Delegate/|.*[Dd]elegate$")  # an operation inside of it, or the whole
+LONGEST = 30  # printed of a name, its end: it begins with a layer's scopes
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Operation:
         ms: Time a run of the file, in ms. A loop's includes what is in it, and what the profiler
             itself takes there: much more than the operations do.
         share: Share of the time of all operations, 0 to 1.
-        calls: How often it runs in a run of the file.
+        calls: How often it runs in a run of the file; operations of one kind and number in several
+            parts of the delegate are one.
         delegated: Whether the delegate computes it.
     """
 
@@ -114,16 +116,16 @@ def read(text, runs=1):
 def costs(operations, most=None):
     """Return the `most` costly operations as lines of text, or all of them."""
     first = sorted(operations, key=lambda x: -x.ms)[:most]
-    rows = [("operation", "ms", "share", "calls", "")]
+    rows = [("operation", "name", "ms", "share", "calls", "")]
     for x in first:
         where = "" if x.delegated else "outside of the delegate"
         op = x.op.removeprefix("Delegate/")
-        rows.append((op, f"{x.ms:.3f}", f"{x.share:.1%}", x.calls, where))
+        rows.append((op, x.name[-LONGEST:], f"{x.ms:.3f}", f"{x.share:.1%}", x.calls, where))
     left = operations[len(first) :]
     if left:
         rest = sum(x.share for x in operations) - sum(x.share for x in first)
         ms = sum(x.ms for x in operations) - sum(x.ms for x in first)
-        rows.append((f"{len(left)} others", f"{ms:.3f}", f"{max(rest, 0):.1%}", "", ""))
+        rows.append((f"{len(left)} others", "", f"{ms:.3f}", f"{max(rest, 0):.1%}", "", ""))
     return render(rows)
 
 

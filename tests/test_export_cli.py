@@ -88,7 +88,7 @@ def test_a_file_is_measured(here, capsys, tmp_path):
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert lines[0] == "measured leaf.tflite"
     assert "input x [1, 6] float32" in lines and "output y [1, 3] float32" in lines
-    assert "delegate 1 part, all in it" in lines and "operation ms share calls" in lines
+    assert "delegate 1 part, all in it" in lines and "operation name ms share calls" in lines
     assert sum(line.startswith("latency, ") and "min of 3" in line for line in lines) == 2
     assert any(line.startswith("Fully Connected") for line in lines)
     facts = json.loads((tmp_path / "facts.json").read_text())
@@ -309,7 +309,7 @@ def test_ctrl_c_ends_it_and_its_processes(made):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120  # it imports Keras
         while not (running := timing(process.pid)) and time.monotonic() < deadline:
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)

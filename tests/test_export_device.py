@@ -124,7 +124,7 @@ def test_what_the_tool_prints_is_read(adb, file):
     text = str(found)
     for words in ("Pixel 8 (R58M)", "55.043 ms average", "53.077 to 60.727", "19.40 MB"):
         assert words in text
-    assert "TOPK_V2" in text and "outside of the delegate" in text
+    assert "TOPK_V2" in text and "outside of the delegate" in text and "[Partitioned]:65" in text
     assert found.to_dict()["operations"][0]["op"] == "TOPK_V2"
 
 
