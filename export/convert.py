@@ -1,6 +1,7 @@
 """From a Keras model to the bytes of a `.tflite` file, through the worker process."""
 
 import builtins
+import errno
 import os
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from export.process import WorkerCrash, WorkerError, worker
 ROOT = Path(__file__).parents[1]  # where `export` is, wherever the process went since
 
 
-def convert(model, precision="float32", samples=None, input_shape=None):
+def convert(model, precision="float32", samples=None, input_shape=None, imports=()):
     """Return the file of a float32 model: batch 1, built-in operations, one named signature.
 
     Layers that offer `fuse()` go into it fused. Those that say `stays_float`, and all behind them
@@ -29,6 +30,7 @@ def convert(model, precision="float32", samples=None, input_shape=None):
         precision: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`.
         samples: Dict of calibration arrays by input name, for int8.
         input_shape: See `signature.inputs_of`.
+        imports: Names of modules that another process imports before it loads the model.
     """
     worker.prepare()
     model = fused(model)
@@ -36,8 +38,10 @@ def convert(model, precision="float32", samples=None, input_shape=None):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         on_tensorflow = keras.backend.backend() == "tensorflow"
-        write = _write_here if on_tensorflow else _write_there
-        loops = write(model, folder, input_shape, precision)
+        if on_tensorflow:
+            loops = _write_here(model, folder, input_shape, precision)
+        else:
+            loops = _write_there(model, folder, input_shape, precision, imports)
         if precision == "int8":
             advice.refuse_loops(loops, model)
             np.savez(
@@ -71,10 +75,11 @@ def _write_here(model, folder, input_shape, precision):
     except (OSError, ExportError):
         raise
     except Exception as error:  # whatever a layer raises when it is traced
+        _full(error)
         raise advice.explain_trace(error, model) from error
 
 
-def _write_there(model, folder, input_shape, precision):
+def _write_there(model, folder, input_shape, precision, imports):
     """Save the model for the worker, which has TensorFlow, to load and trace."""
     layers = [x for x in model._flatten_layers() if not type(x).__module__.startswith("keras.")]
     for layer in layers:
@@ -94,7 +99,7 @@ def _write_there(model, folder, input_shape, precision):
             folder=str(folder / "saved"),
             input_shape=input_shape,
             precision=precision,
-            modules=sorted({type(layer).__module__ for layer in layers}),
+            modules=sorted({*imports, *(type(layer).__module__ for layer in layers)}),
             path=[os.path.abspath(folder) for folder in [*sys.path, ROOT]],  # "" is this folder
         )
     except WorkerError as error:
@@ -110,3 +115,12 @@ def _disk(error):
     kind = getattr(builtins, error.kind, None)
     if isinstance(kind, type) and issubclass(kind, OSError):
         raise OSError(str(error)) from error
+    _full(error)
+
+
+def _full(error):
+    """Raise TensorFlow's error of a full disk as what it is."""
+    if "No space left on device" in str(error):
+        raise OSError(
+            errno.ENOSPC, "No space is left for temporary files", tempfile.gettempdir()
+        ) from error

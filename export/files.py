@@ -21,6 +21,18 @@ def target(path, suffix):
     return path
 
 
+def existing(path, purpose):
+    """Return `path` as a `Path` of a file that is there; `purpose` is for the message."""
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"A file's path is needed to {purpose}. Received: path={str(path)!r}, a directory."
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file to {purpose}. Received: path={str(path)!r}.")
+    return path
+
+
 @contextlib.contextmanager
 def aside(*paths):
     """Yield a path beside each of `paths`; they are renamed if the body ends well.

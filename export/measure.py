@@ -1,29 +1,24 @@
 """What a model or file costs: parameters, multiply-adds, bytes, operations, time, memory."""
 
-import json
 import math
 import os
-import subprocess
-import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
-from numbers import Integral
 from pathlib import Path
 
 import keras
 
-from export import schema, signature
+from export import schema
+from export import signature as described
 from export.convert import convert
-from export.errors import ExportError
-from export.files import aside, target, write_json
+from export.files import aside, existing, target, write_json
 from export.float32 import rebuilt
 from export.fuse import fused
 from export.macs import by_block, rows_of
 from export.parity import limits_of
 from export.samples import random, take
 from export.table import kilobytes, render
-
-SCRIPT = Path(__file__).with_name("latency.py")
+from export.timing import ask, check_counts, is_count
 
 
 @dataclass
@@ -40,7 +35,8 @@ class Measurement:
         ops: How often each LiteRT operation occurs.
         latency: For each number of threads, `median_ms` and `min_ms` of `runs` runs, and the
             `peak_memory` of their process in bytes (Python, NumPy and LiteRT included), of which
-            `own_memory` is what the file added.
+            `own_memory` is what the file added; the `parts` of the graph that LiteRT's delegate
+            computes, and how often each operation stays `outside` of it.
     """
 
     name: str
@@ -94,7 +90,11 @@ class Measurement:
                 )
             )
         if self.latency:
-            rows.append(("peak memory", f"{kilobytes(self.peak_memory)} of its process"))
+            first = self.latency[0]
+            peak, own = kilobytes(self.peak_memory), kilobytes(first["own_memory"])
+            rows.append(("peak memory", f"{peak} of its process, {own} since the file was opened"))
+            if first["parts"] is not None:
+                rows.append(("delegate", _delegate(first["parts"], first["outside"])))
         return rows
 
     def __str__(self):
@@ -110,6 +110,7 @@ def measure(
     input_shape=None,
     precision="float32",
     calibration=None,
+    signature=None,
 ):
     """Return what a Keras model or a `.tflite` file costs, as a `Measurement`.
 
@@ -128,6 +129,12 @@ def measure(
         precision: Precision of the file of a model, as in `to_tflite`.
         calibration: Samples for `"int8"`, as there. By default random ones: they change the
             answers of a file, not its costs.
+        signature: Name of the signature to run, of a file with several; its times include copying
+            inputs and outputs.
+
+    Raises:
+        ValueError: If an argument is wrong, or the file is no `.tflite` file or damaged.
+        ExportError: If the file does not run.
 
     >>> image = keras.Input((8, 8, 3))
     >>> model = keras.Model(image, keras.layers.Conv2D(4, 3, padding="same")(image))
@@ -149,20 +156,17 @@ def measure(
             "A keras.Model or the path of a file is measured. "
             f"Received: {type(model_or_file).__name__}."
         )
-    path = Path(model_or_file).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file to measure. Received: path={str(path)!r}.")
+    path = existing(model_or_file, "measure")
     found = Measurement(path.name)
-    facts = schema.read(path)
-    found.size, found.ops = path.stat().st_size, facts.ops
+    found.size, found.ops = path.stat().st_size, dict(schema.read(path, signature).ops)
     if runtime is None or runtime:
-        add_runtime(found, path, runs, threads)
+        add_runtime(found, path, runs, threads, signature)
     return found
 
 
 def _converted(model, precision, calibration, input_shape):
     """Return the bytes of a model's file, which is compared with nothing."""
-    inputs, samples = signature.inputs_of(model, input_shape), None
+    inputs, samples = described.inputs_of(model, input_shape), None
     if precision == "int8":
         samples = random(model, inputs) if calibration is None else take(calibration, inputs)
     return convert(rebuilt(model), precision, samples, input_shape)
@@ -170,7 +174,7 @@ def _converted(model, precision, calibration, input_shape):
 
 def facts_of_model(model, input_shape=None):
     """Return the static facts of a model, of fused layers where it has such."""
-    signature.graph_of(model)
+    described.graph_of(model)
     model = fused(model)
     layers = rows_of(model, input_shape)
     uncounted = [row.name for row in layers if row.macs is None]
@@ -184,36 +188,26 @@ def facts_of_model(model, input_shape=None):
     )
 
 
-def add_runtime(found, path, runs=50, threads=(1, 2)):
+def add_runtime(found, path, runs=50, threads=(1, 2), signature=None):
     """Add to a `Measurement` what running the file at `path` shows."""
-    found.size, found.ops = path.stat().st_size, schema.read(path).ops
-    found.latency = [_time(path, count, runs) for count in threads]
+    found.size, found.ops = path.stat().st_size, dict(schema.read(path).ops)
+    request = {"file": str(path.absolute()), "runs": runs, "signature": signature}
+    found.latency = [ask("latency.py", {**request, "threads": x}, path) for x in threads]
 
 
 def _check(runs, threads):
-    if not _is_count(runs):
-        raise ValueError(f"`runs` must be a whole number from 1. Received: runs={runs!r}.")
+    check_counts(runs=runs)
     several = isinstance(threads, (list, tuple, range)) and len(threads)
-    if not several or not all(map(_is_count, threads)):
+    if not several or not all(map(is_count, threads)):
         raise ValueError(
             "`threads` must list whole numbers from 1, such as (1, 2). "
             f"Received: threads={threads!r}."
         )
 
 
-def _is_count(value):
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
-
-
-def _time(path, threads, runs):
-    command = [sys.executable, "-P", str(SCRIPT), str(path), str(threads), str(runs)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise ExportError(
-            f"The file must run on LiteRT with {threads} threads. Received: exit status "
-            f"{done.returncode}, {done.stderr.strip()[-500:]}"
-        )
-    return json.loads(done.stdout.splitlines()[-1])
+def _delegate(parts, outside):
+    names = ", ".join(f"{op} {count}" for op, count in sorted(outside.items()))
+    return f"{parts} part{'s' * (parts != 1)}, " + (f"outside: {names}" if names else "all in it")
 
 
 def _millions(macs, uncounted):

@@ -9,11 +9,13 @@ import numpy as np
 from export import schema
 from export import signature as described
 from export.errors import ExportError, ParityError
+from export.files import existing
 from export.float32 import rebuilt
 from export.judges import apart, before, excused, judged, shares_of
 from export.parity import compare, limits_of
 from export.process import WorkerCrash, WorkerError, worker
 from export.samples import may_be_missing, take
+from export.timing import not_run
 
 BATCH = 32
 SMALLEST = 6.1e-5  # float16 loses what is below
@@ -51,9 +53,7 @@ def verify(model, path, inputs, *, precision="float32", tolerance=None, signatur
         ExportError: If the file does not run.
     """
     limits_of(precision, tolerance)
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file to verify. Received: path={str(path)!r}.")
+    path = existing(path, "verify")
     described.graph_of(model)
     shapes = {x.name: x.shape[1:] for x in schema.read(path, signature).inputs}
     names = described.input_names(model)
@@ -183,8 +183,6 @@ def run(path, samples, signature=None):
                 signature=signature,
             )
         except (WorkerError, WorkerCrash) as error:
-            raise ExportError(
-                f"The file must run on LiteRT with built-in operations. Received: {error}"
-            ) from error
+            raise not_run(error, Path(path)) from error
         with np.load(outputs) as arrays:
             return {name: arrays[str(i)] for i, name in enumerate(reply["names"])}

@@ -7,18 +7,23 @@ from pathlib import Path
 
 from export.signature import Tensor
 
+# What reading random bytes as tables leads to.
+DAMAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error)
+
 
 @dataclass(frozen=True)
 class FileFacts:
     """The operations of a file, over all its subgraphs, and the inputs and outputs by name.
 
-    `inputs` and `outputs` are of the signature that was asked for, by default the first.
+    `inputs` and `outputs` are of the signature that was asked for, by default the first; `custom`
+    names the operations that are not LiteRT's own, Flex ones (TensorFlow's) included.
     """
 
     ops: Counter
     inputs: list
     outputs: list
     signatures: tuple = ()
+    custom: tuple = ()
 
 
 def read(path, signature=None):
@@ -34,7 +39,7 @@ def read(path, signature=None):
         raise ValueError(f"A .tflite file is needed. Received: path={str(path)!r}.")
     try:
         facts, by_signature = _facts(schema, schema.Model.GetRootAs(content, 0))
-    except (TypeError, IndexError, KeyError, ValueError, struct.error) as error:
+    except DAMAGE as error:
         raise ValueError(f"The .tflite file is damaged. Received: path={str(path)!r}.") from error
     if signature is None:
         return facts
@@ -49,7 +54,9 @@ def read(path, signature=None):
 def _facts(schema, model):
     graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
     names = _names(schema.BuiltinOperator)
-    codes = [_op_name(model.OperatorCodes(i), names) for i in range(model.OperatorCodesLength())]
+    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
+    custom = tuple(_op_name(x, names) for x in codes if names[_builtin(x)] == "CUSTOM")
+    codes = [_op_name(x, names) for x in codes]
     ops = Counter(
         codes[graph.Operators(i).OpcodeIndex()]
         for graph in graphs
@@ -60,7 +67,7 @@ def _facts(schema, model):
         graph = graphs[0]
         tensors = [_tensor(None, graph, i, types) for i in graph.InputsAsNumpy()]
         made = [_tensor(None, graph, i, types) for i in graph.OutputsAsNumpy()]
-        return FileFacts(ops, tensors, made), {}
+        return FileFacts(ops, tensors, made, custom=custom), {}
     found = {}
     for signature in map(model.SignatureDefs, range(model.SignatureDefsLength())):
         graph = graphs[signature.SubgraphIndex()]
@@ -70,7 +77,7 @@ def _facts(schema, model):
             [_tensor(x.Name(), graph, x.TensorIndex(), types) for x in tensors]
             for tensors in (inputs, outputs)
         )
-    return FileFacts(ops, *next(iter(found.values())), tuple(found)), found
+    return FileFacts(ops, *next(iter(found.values())), tuple(found), custom), found
 
 
 def _names(enum):
@@ -81,12 +88,16 @@ def _names(enum):
     }
 
 
+def _builtin(code):
+    return max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+
+
 def _op_name(code, names):
-    builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-    return code.CustomCode().decode() if names[builtin] == "CUSTOM" else names[builtin]
+    name = names[_builtin(code)]
+    return code.CustomCode().decode() if name == "CUSTOM" else name
 
 
 def _tensor(name, graph, index, types):
     tensor = graph.Tensors(int(index))
     shape = tuple(tensor.ShapeAsNumpy().tolist()) if tensor.ShapeLength() else ()
-    return Tensor((name or tensor.Name()).decode(), shape, types[tensor.Type()].lower())
+    return Tensor((name or tensor.Name() or b"").decode(), shape, types[tensor.Type()].lower())

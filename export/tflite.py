@@ -28,6 +28,7 @@ def to_tflite(
     measure=True,
     compact=False,
     files=None,
+    imports=(),
 ):
     """Write a model as a `.tflite` file that is proven to answer as Keras does.
 
@@ -58,6 +59,9 @@ def to_tflite(
             show, and to store equal constants once: about a tenth of a file below 100 kB.
         files: Files to put inside, as TFLite's metadata does, such as a vocabulary: paths, or a
             dict of contents by name. `associated_files` reads them.
+        imports: Names of modules that register what the model needs. On other backends than
+            TensorFlow a process of its own loads the model; it imports the modules of layers by
+            itself, but not those of functions.
 
     Returns:
         A `Bundle`, which prints as a small table.
@@ -89,7 +93,7 @@ def to_tflite(
         known = inputs or calibration or data.random(model, tensors)
         model = in_float32(model, known)
         runs = fused(model)
-        content = convert(runs, precision, calibration, input_shape)
+        content = convert(runs, precision, calibration, input_shape, imports)
         content = associated.appended(compacted(content) if compact else content, files)
         part.write_bytes(content)
         parity = checked(model, part, known, precision, tolerance, scores)

@@ -43,6 +43,7 @@ def test_measure_of_a_file_and_of_a_model(tmp_path):
     assert of_model.size == path.stat().st_size and of_model.ops == of_file.ops
     assert of_model.params == 8 * 27 + 8 + 8 * 4 + 4
     saved = json.loads(of_model.save(tmp_path / "facts.json").read_text())
+    assert saved["ops"] == of_model.ops and saved["ops"]["CONV_2D"] == 1
     assert saved["macs"] == of_model.macs and saved["layers"][0]["kind"] == "Conv2D"
     assert "1 thread " in str(of_model) and "trainable" in str(of_model)
     with pytest.raises(FileNotFoundError, match="Received: path="):
