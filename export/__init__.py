@@ -3,9 +3,11 @@
 from export.associated import associated_files
 from export.bundle import Bundle
 from export.diagram import diagram
+from export.embed import read_metadata, write_metadata
 from export.errors import ExportError, ParityError
 from export.join import Joined, join
 from export.measure import Measurement, measure
+from export.metadata import Metadata
 from export.parity import TOLERANCES, Parity
 from export.predict import predict
 from export.reference import verify
@@ -17,6 +19,7 @@ __all__ = [
     "ExportError",
     "Joined",
     "Measurement",
+    "Metadata",
     "Parity",
     "ParityError",
     "TOLERANCES",
@@ -26,6 +29,8 @@ __all__ = [
     "join",
     "measure",
     "predict",
+    "read_metadata",
     "to_tflite",
     "verify",
+    "write_metadata",
 ]

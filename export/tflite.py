@@ -1,16 +1,17 @@
 """The way out: a verified `.tflite` file, or nothing new."""
 
 import hashlib
-from collections.abc import Iterable
 
-from export import associated, schema, signature
+from export import associated, embed, schema, signature
 from export import samples as data
 from export.bundle import Bundle, versions
 from export.compact import compact as compacted
 from export.convert import convert
 from export.files import aside, target, write_json
 from export.fuse import fused
+from export.judges import classes_of
 from export.measure import add_runtime, facts_of_model
+from export.metadata import check_fit, checked_labels, metadata_of
 from export.parity import limits_of
 from export.reference import checked, in_float32
 
@@ -28,6 +29,7 @@ def to_tflite(
     measure=True,
     compact=False,
     files=None,
+    metadata=None,
 ):
     """Write a model as a `.tflite` file that is proven to answer as Keras does.
 
@@ -48,7 +50,8 @@ def to_tflite(
             inputs, or an iterable of batches with or without targets. The first 256 are used.
         inputs: Samples to compare on, in the same forms; by default those of `calibration`, else
             eight random ones.
-        labels: Names of the classes, as many as the last axis of the first output is long.
+        labels: Names of the classes, as many as the last axis of the first output is long, or as
+            a detector knows classes.
         input_shape: Sizes without the batch axis, where the model leaves some open: `(96, 96, 3)`,
             or a dict by name.
         tolerance: A number in place of the first bound of the precision in `parity.TOLERANCES`
@@ -58,6 +61,9 @@ def to_tflite(
             show, and to store equal constants once: about a tenth of a file below 100 kB.
         files: Files to put inside, as TFLite's metadata does, such as a vocabulary: paths, or a
             dict of contents by name. `associated_files` reads them.
+        metadata: A `Metadata`, or the name of its task alone, `"classification"`, `"segmentation"`
+            or `"detection"`: the file then holds the labels, and MediaPipe Tasks load it.
+            `heads.for_task` makes the model.
 
     Returns:
         A `Bundle`, which prints as a small table.
@@ -73,7 +79,12 @@ def to_tflite(
     path = target(path, ".tflite")
     signature.graph_of(model)
     tensors = signature.inputs_of(model, input_shape)
-    labels = _checked_labels(labels, model)
+    classes = classes_of(model)
+    labels = _checked_labels(labels, model, classes)
+    metadata = metadata and metadata_of(metadata)
+    if metadata:
+        check_fit(metadata, tensors, signature.outputs_of(model), labels, classes)
+        embed.check_names(labels, files)
     missing = data.may_be_missing(model, precision)
     if calibration is not None:
         calibration = data.take(calibration, tensors, missing=missing)
@@ -84,13 +95,17 @@ def to_tflite(
         )
     if inputs is not None:
         inputs = data.take(inputs, tensors, "inputs", missing=missing)
-    scores = signature.output_names(model)[:1] if labels else ()
+    scores = signature.output_names(model)[:1] if labels and classes is None else ()
     with aside(path, target(path.with_suffix(".json"), ".json")) as (part, facts_part):
         known = inputs or calibration or data.random(model, tensors)
         model = in_float32(model, known)
         runs = fused(model)
         content = convert(runs, precision, calibration, input_shape)
-        content = associated.appended(compacted(content) if compact else content, files)
+        content = compacted(content) if compact else content
+        if metadata:
+            content = embed.embedded(content, metadata, labels, files)
+        else:
+            content = associated.appended(content, files)
         part.write_bytes(content)
         parity = checked(model, part, known, precision, tolerance, scores)
         facts = schema.read(part)
@@ -105,6 +120,7 @@ def to_tflite(
             sha256=hashlib.sha256(content).hexdigest(),
             labels=labels,
             files=list(files),
+            metadata=metadata and metadata.to_dict(),
             versions=versions(),
         )
         if measure:
@@ -114,12 +130,14 @@ def to_tflite(
     return bundle
 
 
-def _checked_labels(labels, model):
-    if labels is None:
-        return None
-    if not isinstance(labels, Iterable):
-        raise ValueError(f"`labels` must be a list of names. Received: labels={labels!r}.")
-    labels = [str(label) for label in labels]
+def _checked_labels(labels, model, classes):
+    labels = checked_labels(labels)
+    if labels is None or len(labels) == classes:
+        return labels
+    if classes is not None:
+        raise ValueError(
+            f"`labels` must name {classes} classes of boxes. Received: {len(labels)} labels."
+        )
     first = signature.graph_of(model).outputs[0]
     if len(labels) != first.shape[-1]:
         raise ValueError(
