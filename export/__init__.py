@@ -8,6 +8,7 @@ from export.errors import ExportError, ParityError
 from export.join import Joined, join
 from export.measure import Measurement, measure
 from export.metadata import Metadata
+from export.pack import Packed, pack
 from export.parity import TOLERANCES, Parity
 from export.predict import predict
 from export.reference import verify
@@ -20,6 +21,7 @@ __all__ = [
     "Joined",
     "Measurement",
     "Metadata",
+    "Packed",
     "Parity",
     "ParityError",
     "TOLERANCES",
@@ -28,6 +30,7 @@ __all__ = [
     "diagram",
     "join",
     "measure",
+    "pack",
     "predict",
     "read_metadata",
     "to_tflite",

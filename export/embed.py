@@ -8,7 +8,7 @@ import numpy as np
 
 from export import schema
 from export.associated import appended, associated_files
-from export.compact import sharing_builder
+from export.compact import share_buffers, sharing_builder
 from export.errors import ExportError
 from export.files import aside, target, write_json
 from export.metadata import DETECTIONS, LABELS, check_fit, checked_labels, metadata_of
@@ -127,6 +127,7 @@ def embedded(content, metadata, labels, files):
     model.metadataBuffer = None
     model.metadata.append(flat.MetadataT(ENTRY, len(model.buffers)))
     model.buffers.append(flat.BufferT(np.frombuffer(data, np.uint8)))
+    share_buffers(model)  # without those of metadata before
     builder = sharing_builder(len(content) + len(data))
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     inside = {LABELS: ("\n".join(labels) + "\n").encode()} if labels else {}

@@ -124,7 +124,8 @@ def _value(table, place, form, schema):
             raise IndexError(f"a list of {count} is longer than its file")
         return [_value(table, place + 4 + i * step, form[0], schema) for i in range(count)]
     if form in NUMBERS:
-        return table.Get(getattr(number_types, f"{form.capitalize()}Flags"), place)
+        value = table.Get(getattr(number_types, f"{form.capitalize()}Flags"), place)
+        return float(str(np.float32(value))) if form == "float32" else value
     if form == "string":
         return table.String(place).decode()
     if form == "bytes":

@@ -14,7 +14,7 @@ class RelativeBoxes(PlainArguments, layers.Layer):
     Shape: a dict of `"image"`, `(batch, height, width, channels)`, and what a `BoxDecoder` gives,
     to a dict: `"location"`, `(batch, rows, 4)`, left, top, right and bottom from 0 to 1;
     `"category"` and `"score"`, `(batch, rows)`; `"number_of_detections"`, `(batch,)`. Behind that
-    number all is 0.
+    number all is 0. What lies outside of the image is cut off: MediaPipe would move the box inside.
 
     Args:
         num_classes: Number of classes.
@@ -36,8 +36,9 @@ class RelativeBoxes(PlainArguments, layers.Layer):
 
     def call(self, inputs):
         height, width = (ops.cast(side, "float32") for side in ops.shape(inputs["image"])[1:3])
+        shares = inputs["boxes"] / ops.stack([width, height, width, height])
         return {
-            "location": inputs["boxes"] / ops.stack([width, height, width, height]),
+            "location": ops.clip(shares, 0.0, 1.0),
             "category": ops.cast(ops.maximum(inputs["classes"], 0), "float32"),
             "score": inputs["scores"],
             "number_of_detections": ops.cast(inputs["count"], "float32"),
