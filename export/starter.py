@@ -44,7 +44,7 @@ def filled(name, **values):
 def _android(facts, metadata):
     inputs = "\n".join(f"     * - {x['name']}: {_described(x)}" for x in facts["inputs"])
     outputs = "\n".join(
-        f"{IN_CODE}{_kotlin(x['name'])} to {_buffer(x)},  // {_described(x)}"
+        f"{IN_CODE}// {_described(x)}\n{IN_CODE}{_kotlin(x['name'])} to {_buffer(x)},"
         for x in facts["outputs"]
     )
     picture = ""
@@ -70,7 +70,7 @@ def _kotlin_pixels(x, given):
         f"        val {name} = floatArrayOf({', '.join(f'{x}f' for x in _three(given[key]))})"
         for name, key in (("MEAN", "mean"), ("STD", "std"))
     ]
-    constants = "\n".join(["", "    private companion object {", *numbers, "    }", ""])
+    constants = "\n".join(["\n", "    private companion object {", *numbers, "    }"])
     put = "buffer.putFloat((pixel - MEAN[channel]) / STD[channel])"
     return values | {"bytes": 4, "put": put, "constants": constants}
 
@@ -90,8 +90,8 @@ def _web(facts, metadata):
         )
     sides = {
         kind: "\n".join(
-            f"  {json.dumps(x['name'])}: {{ shape: {x['shape']}, type: {json.dumps(x['dtype'])} }},"
-            f"  // {x['units']}"
+            f"  // {x['units']}\n  {json.dumps(x['name'])}: "
+            f"{{ shape: {x['shape']}, type: {json.dumps(x['dtype'])} }},"
             for x in facts[kind]
         )
         for kind in ("inputs", "outputs")

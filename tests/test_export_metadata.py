@@ -1,5 +1,6 @@
 """Metadata: what goes in, comes out, and what MediaPipe Tasks make of it."""
 
+import doctest
 import errno
 import hashlib
 import json
@@ -15,6 +16,7 @@ from keras import layers
 import export
 import heads
 from export.flat import decoded, encoded
+from heads.detection import relative
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="needs the TensorFlow backend"
@@ -147,6 +149,11 @@ def test_relative_boxes_are_those_of_the_deployed_model():
     np.testing.assert_allclose(found["location"], boxes["boxes"].clip(0, 32) / 32, atol=1e-6)
     np.testing.assert_array_equal(found["category"], boxes["classes"])
     np.testing.assert_array_equal(found["number_of_detections"], boxes["count"])
+
+
+def test_the_example_of_relative_boxes_runs():
+    names = {**vars(relative), "np": np}
+    assert doctest.testmod(relative, extraglobs=names) == (0, 3)
 
 
 @pytest.mark.parametrize(

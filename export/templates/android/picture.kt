@@ -16,5 +16,4 @@
         }
         buffer.rewind()
         return buffer
-    }
-{{constants}}
+    }{{constants}}

@@ -9,8 +9,11 @@ export const OUTPUTS = {
 {{outputs}}
 };
 
+let runtime; // is loaded once a page
+
 export async function load(file = "model.tflite", wasm = "node_modules/@litertjs/core/wasm/") {
-  await loadLiteRt(wasm);
+  runtime ??= loadLiteRt(wasm);
+  await runtime;
   return loadAndCompile(file, { accelerator: "wasm" });
 }
 
