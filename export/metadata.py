@@ -1,6 +1,7 @@
 """What MediaPipe Tasks read in a file: task, normalisation, labels, threshold."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from numbers import Real
 
@@ -148,6 +149,22 @@ def check_fit(metadata, inputs, outputs, labels=None, classes=None):
         classes = outputs[0].shape[-1]
     if labels is not None and classes not in (None, len(labels)):
         raise ValueError(f"`labels` must name {classes} classes. Received: {len(labels)} labels.")
+
+
+def check_range(metadata, samples):
+    """Warn where samples of a float image are not what a task would feed."""
+    if samples.dtype.kind != "f":
+        return
+    pairs = list(zip(metadata.mean, metadata.std))
+    low, high = min((0 - m) / s for m, s in pairs), max((255 - m) / s for m, s in pairs)
+    slack, least, most = 0.05 * (high - low), float(samples.min()), float(samples.max())
+    if least < low - slack or most > high + slack or most - least < 0.02 * (high - low):
+        warnings.warn(
+            f"A task would feed numbers from {low:.4g} to {high:.4g}, by `mean` and `std` of the "
+            f"metadata, and the samples go from {least:.4g} to {most:.4g}. Give those that the "
+            "model was trained with, or samples as an app has them.",
+            stacklevel=3,
+        )
 
 
 def _is_map(task, outputs):

@@ -11,7 +11,7 @@ from export.files import aside, target, write_json
 from export.fuse import fused
 from export.judges import classes_of
 from export.measure import add_runtime, facts_of_model
-from export.metadata import check_fit, checked_labels, metadata_of
+from export.metadata import check_fit, check_range, checked_labels, metadata_of
 from export.parity import limits_of
 from export.reference import checked, in_float32
 
@@ -95,9 +95,12 @@ def to_tflite(
         )
     if inputs is not None:
         inputs = data.take(inputs, tensors, "inputs", missing=missing)
+    given = inputs or calibration
+    if metadata and given:
+        check_range(metadata, next(iter(given.values())))
     scores = signature.output_names(model)[:1] if labels and classes is None else ()
     with aside(path, target(path.with_suffix(".json"), ".json")) as (part, facts_part):
-        known = inputs or calibration or data.random(model, tensors)
+        known = given or data.random(model, tensors)
         model = in_float32(model, known)
         runs = fused(model)
         content = convert(runs, precision, calibration, input_shape)

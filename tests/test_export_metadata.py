@@ -139,6 +139,36 @@ def test_a_detector_has_ordered_outputs_and_relative_boxes(detector):
     assert answers["number_of_detections"].dtype == "float32"
 
 
+def test_the_tables_of_a_detector(detector):
+    """What MediaPipe asks for: see its detection_postprocessing_graph.cc."""
+    from export import metadata_tables
+    from export.embed import _entry
+
+    content = _entry(detector.read_bytes())
+    model = decoded("Model", content, metadata_tables.SCHEMA, metadata_tables.IDENTIFIER)
+    (graph,) = model["subgraphs"]
+    (image,), outputs = graph["inputs"], {x["name"]: x for x in graph["outputs"]}
+    assert list(outputs) == ["location", "category", "score", "number of detections"]
+    box = {"index": [0, 1, 2, 3], "kind": 1, "coordinates": 0}
+    assert outputs["location"]["content"]["properties"] == ("Box", box)
+    assert outputs["category"]["files"] == [{"name": "labels.txt", "kind": 3}]
+    assert image["content"]["properties"][1]["color_space"] == 1
+    assert image["units"] == [{"options": ("Normalization", {"mean": [0.0], "std": [1.0]})}]
+
+
+@pytest.mark.parametrize("scale", [1 / 255, 1 / 127.5, 8.0])
+def test_samples_that_no_task_would_feed_are_told(scale, tmp_path, monkeypatch):
+    def stopped(*_):
+        raise InterruptedError
+
+    monkeypatch.setattr("export.tflite.convert", stopped)
+    model = heads.for_task(heads.attach(backbone(), heads.ClassificationHead(3)))
+    given = {"inputs": IMAGES * scale, "metadata": "classification", "measure": False}
+    told = pytest.warns(UserWarning, match="feed numbers from 0 to 255.* the samples go from 0 to")
+    with told, pytest.raises(InterruptedError):
+        export.to_tflite(model, tmp_path / "m.tflite", **given)
+
+
 def test_relative_boxes_are_those_of_the_deployed_model():
     head = heads.DetectionHead(2, levels=["P2"], neck=None, filters=4, depth=0, bins=1)
     model = heads.attach(backbone(), head)
