@@ -4,10 +4,13 @@ from export.associated import associated_files
 from export.bundle import Bundle
 from export.device import OnDevice, on_device
 from export.diagram import diagram
+from export.embed import read_metadata, write_metadata
 from export.errors import ExportError, ParityError
 from export.join import Joined, join
 from export.measure import Measurement, measure
 from export.operations import Operation, Profile, profile
+from export.metadata import Metadata
+from export.pack import Packed, pack
 from export.parity import TOLERANCES, Parity
 from export.predict import predict
 from export.reference import verify
@@ -22,6 +25,8 @@ __all__ = [
     "Measurement",
     "OnDevice",
     "Operation",
+    "Metadata",
+    "Packed",
     "Parity",
     "ParityError",
     "Profile",
@@ -37,6 +42,10 @@ __all__ = [
     "predict",
     "profile",
     "side_by_side",
+    "pack",
+    "predict",
+    "read_metadata",
     "to_tflite",
     "verify",
+    "write_metadata",
 ]

@@ -22,7 +22,8 @@ class Bundle:
         measurement: A `Measurement`, or `None`.
         inputs, outputs: `signature.Tensor`s: name, shape, type.
         labels: Names of the classes, or `None`.
-        files: Names of the files inside.
+        files: Names of the files inside, but for labels.
+        metadata: What its `Metadata` says, a dict, or `None`.
         versions: Versions of the libraries that made it.
         sha256: Hash of the file's bytes.
     """
@@ -37,6 +38,7 @@ class Bundle:
     sha256: str
     labels: list | None = None
     files: list = field(default_factory=list)
+    metadata: dict | None = None
     measurement: Measurement | None = None
     versions: dict = field(default_factory=dict)
 
@@ -61,6 +63,8 @@ class Bundle:
         rows += [(f"output {x.name}", f"{list(x.shape)} {x.dtype}") for x in self.outputs]
         if self.labels:
             rows.append(("labels", len(self.labels)))
+        if self.metadata:
+            rows.append(("metadata", self.metadata["task"]))
         if self.files:
             rows.append(("files inside", ", ".join(self.files)))
         rows.append(("ops", ", ".join(f"{op} {count}" for op, count in sorted(self.ops.items()))))

@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import os
+import shutil
 import uuid
 from pathlib import Path
 
@@ -57,9 +58,59 @@ def aside(*paths):
         raise
 
 
+def check_place(path, is_ours, folder=False):
+    """Raise where something that is not ours is at a path, but for an empty folder."""
+    if not path.exists() or path.is_dir() == folder and is_ours(path):
+        return
+    if not folder or not path.is_dir() or any(path.iterdir()):
+        raise FileExistsError(
+            errno.EEXIST, "A bundle replaces a bundle alone, and this is something else", str(path)
+        )
+
+
+@contextlib.contextmanager
+def folder_aside(path, is_ours):
+    """Yield a folder beside `path`, which takes its place if the body ends well.
+
+    On any exception, Ctrl-C included, it is removed, and what was at `path` stays.
+
+    Args:
+        path: Where a folder is to be: nothing, an empty folder, or one of ours.
+        is_ours: Function that says whether a folder may be replaced.
+
+    Raises:
+        FileExistsError: If there is something else.
+    """
+    check_place(path, is_ours, folder=True)
+    name = f".{path.name}.{uuid.uuid4().hex}"
+    part, old = path.with_name(f"{name}.part"), path.with_name(f"{name}.old")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        for file in part.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        if path.exists():
+            os.replace(path, old)
+        try:
+            os.replace(part, path)
+        except BaseException:
+            if old.exists():
+                os.replace(old, path)
+            raise
+    finally:
+        for left in (part, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def write_json(facts, path):
     """Write a dict as JSON; infinity, which JSON lacks, becomes `null`."""
-    Path(path).write_text(json.dumps(_plain(facts), indent=2) + "\n", encoding="utf-8")
+    Path(path).write_text(as_json(facts), encoding="utf-8")
+
+
+def as_json(facts):
+    """Return a dict as the text of a JSON file."""
+    return json.dumps(_plain(facts), indent=2) + "\n"
 
 
 def _make(part, path):

@@ -30,6 +30,13 @@ def judged(model, expected, actual):
             yield layer, names, given
 
 
+def classes_of(model):
+    """Return how many classes a model's first output tells of if a layer judges it, or `None`."""
+    _, layer, _ = _maker(signature.graph_of(model).outputs[0])
+    judges = callable(getattr(layer, "agreement", None))
+    return getattr(layer, "num_classes", None) if judges else None
+
+
 def shares_of(model, expected, actual):
     """Return, by output name, how far answers agree as the layers say that made them."""
     shares = {}

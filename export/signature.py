@@ -64,6 +64,15 @@ def output_names(model):
     return names
 
 
+def outputs_of(model):
+    """Return the outputs of `model` as `Tensor`s of batch 1; open sizes are `None`."""
+    named = zip(output_names(model), graph_of(model).outputs)
+    return [
+        Tensor(name, (1, *x.shape[1:]), keras.backend.standardize_dtype(x.dtype))
+        for name, x in named
+    ]
+
+
 def call(model, tensors):
     """Call `model` on one tensor for each of `inputs_of`; return its outputs by name."""
     graph = graph_of(model)

@@ -1,16 +1,17 @@
 """The way out: a verified `.tflite` file, or nothing new."""
 
 import hashlib
-from collections.abc import Iterable
 
-from export import associated, schema, signature
+from export import associated, embed, schema, signature
 from export import samples as data
 from export.bundle import Bundle, versions
 from export.compact import compact as compacted
 from export.convert import convert
 from export.files import aside, target, write_json
 from export.fuse import fused
+from export.judges import classes_of
 from export.measure import add_runtime, facts_of_model
+from export.metadata import check_fit, check_range, checked_labels, metadata_of
 from export.parity import limits_of
 from export.reference import checked, in_float32
 
@@ -29,6 +30,7 @@ def to_tflite(
     compact=False,
     files=None,
     imports=(),
+    metadata=None,
 ):
     """Write a model as a `.tflite` file that is proven to answer as Keras does.
 
@@ -49,7 +51,8 @@ def to_tflite(
             inputs, or an iterable of batches with or without targets. The first 256 are used.
         inputs: Samples to compare on, in the same forms; by default those of `calibration`, else
             eight random ones.
-        labels: Names of the classes, as many as the last axis of the first output is long.
+        labels: Names of the classes, as many as the last axis of the first output is long, or as
+            a detector knows classes.
         input_shape: Sizes without the batch axis, where the model leaves some open: `(96, 96, 3)`,
             or a dict by name.
         tolerance: A number in place of the first bound of the precision in `parity.TOLERANCES`
@@ -62,6 +65,9 @@ def to_tflite(
         imports: Names of modules that register what the model needs. On other backends than
             TensorFlow a process of its own loads the model; it imports the modules of layers by
             itself, but not those of functions.
+        metadata: A `Metadata`, or the name of its task alone, `"classification"`, `"segmentation"`
+            or `"detection"`: the file then holds the labels, and MediaPipe Tasks load it.
+            `heads.for_task` makes the model.
 
     Returns:
         A `Bundle`, which prints as a small table.
@@ -77,7 +83,12 @@ def to_tflite(
     path = target(path, ".tflite")
     signature.graph_of(model)
     tensors = signature.inputs_of(model, input_shape)
-    labels = _checked_labels(labels, model)
+    classes = classes_of(model)
+    labels = _checked_labels(labels, model, classes)
+    metadata = metadata and metadata_of(metadata)
+    if metadata:
+        check_fit(metadata, tensors, signature.outputs_of(model), labels, classes)
+        embed.check_names(labels, files)
     missing = data.may_be_missing(model, precision)
     if calibration is not None:
         calibration = data.take(calibration, tensors, missing=missing)
@@ -88,13 +99,20 @@ def to_tflite(
         )
     if inputs is not None:
         inputs = data.take(inputs, tensors, "inputs", missing=missing)
-    scores = signature.output_names(model)[:1] if labels else ()
+    given = inputs or calibration
+    if metadata and given:
+        check_range(metadata, next(iter(given.values())))
+    scores = signature.output_names(model)[:1] if labels and classes is None else ()
     with aside(path, target(path.with_suffix(".json"), ".json")) as (part, facts_part):
-        known = inputs or calibration or data.random(model, tensors)
+        known = given or data.random(model, tensors)
         model = in_float32(model, known)
         runs = fused(model)
         content = convert(runs, precision, calibration, input_shape, imports)
-        content = associated.appended(compacted(content) if compact else content, files)
+        content = compacted(content) if compact else content
+        if metadata:
+            content = embed.embedded(content, metadata, labels, files)
+        else:
+            content = associated.appended(content, files)
         part.write_bytes(content)
         parity = checked(model, part, known, precision, tolerance, scores)
         facts = schema.read(part)
@@ -109,6 +127,7 @@ def to_tflite(
             sha256=hashlib.sha256(content).hexdigest(),
             labels=labels,
             files=list(files),
+            metadata=metadata and metadata.to_dict(),
             versions=versions(),
         )
         if measure:
@@ -118,12 +137,14 @@ def to_tflite(
     return bundle
 
 
-def _checked_labels(labels, model):
-    if labels is None:
-        return None
-    if not isinstance(labels, Iterable):
-        raise ValueError(f"`labels` must be a list of names. Received: labels={labels!r}.")
-    labels = [str(label) for label in labels]
+def _checked_labels(labels, model, classes):
+    labels = checked_labels(labels)
+    if labels is None or len(labels) == classes:
+        return labels
+    if classes is not None:
+        raise ValueError(
+            f"`labels` must name {classes} classes of boxes. Received: {len(labels)} labels."
+        )
     first = signature.graph_of(model).outputs[0]
     if len(labels) != first.shape[-1]:
         raise ValueError(

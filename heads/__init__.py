@@ -18,6 +18,7 @@ from heads.detection.rcnn_loss import RCNNLoss
 from heads.detection.soft_nms import soft_nms
 from heads.detection.ssd import SSDHead
 from heads.detection.ssd_loss import SSDLoss
+from heads.for_task import for_task
 from heads.graph import attach, losses, metrics
 from heads.late_fusion import LateFusionHead
 from heads.margin import MarginHead
@@ -113,6 +114,7 @@ __all__ = [
     "detect",
     "draw_boxes",
     "draw_precision_recall",
+    "for_task",
     "histories",
     "item_targets",
     "losses",

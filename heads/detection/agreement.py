@@ -82,6 +82,18 @@ def least_equal(expected, actual):
     return min(shares)
 
 
+def mostly_equal(expected, actual, score, num_classes):
+    """Return whether two answers are whole and say mostly the same, in every image half at least.
+
+    So an image of one box must be equal.
+    """
+    return (
+        is_whole(actual, score, num_classes)
+        and agreement(expected, actual) >= 0.9
+        and least_equal(expected, actual) >= 0.5
+    )
+
+
 def is_whole(answer, score=0.0, num_classes=None):
     """Return whether an answer is one: boxes best first, as many as counted, nothing behind them.
 

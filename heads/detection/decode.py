@@ -5,7 +5,7 @@ from keras import layers, ops
 
 from blocks.base import PlainArguments, check_positive, register
 from heads.base import are_numbers
-from heads.detection.agreement import agreement, aligned, is_whole, least_equal
+from heads.detection.agreement import agreement, aligned, mostly_equal
 from heads.detection.anchors import AnchorCode
 from heads.detection.code import Code
 from heads.detection.peaks import peaks_of_maps, peaks_of_rows, untied
@@ -73,6 +73,11 @@ class BoxDecoder(PlainArguments, layers.Layer):
         self.max_detections, self.candidates, self.is_free = max_detections, candidates, nms_free
         self.proposals = proposals
 
+    @property
+    def num_classes(self):
+        """Number of classes."""
+        return self.code.num_classes
+
     def call(self, inputs):
         if not isinstance(inputs, dict) and self.proposals:
             inputs = inputs[:, -self.proposals :]
@@ -133,8 +138,8 @@ class BoxDecoder(PlainArguments, layers.Layer):
         follows it. In each image half of what is said must be the same all the same, so an image of
         one box is never excused, and in all of them most must agree.
         """
-        may = self.proposals > 0 and is_whole(actual, self.score, self.code.num_classes)
-        return may and agreement(expected, actual) >= 0.9 and least_equal(expected, actual) >= 0.5
+        given = expected, actual, self.score, self.code.num_classes
+        return self.proposals > 0 and mostly_equal(*given)
 
     def padded(self, boxes, scores, classes):
         """Return the answer, with rows where there is no box."""

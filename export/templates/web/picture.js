@@ -1,0 +1,17 @@
+
+const MEAN = {{mean}};
+const STD = {{std}};
+
+/** What goes in of an <img>, <canvas> or <video>: run(model, pixels(picture)). */
+export function pixels(picture) {
+  const canvas = new OffscreenCanvas({{width}}, {{height}});
+  const context = canvas.getContext("2d");
+  context.drawImage(picture, 0, 0, {{width}}, {{height}});
+  const { data } = context.getImageData(0, 0, {{width}}, {{height}});
+  const values = new {{array}}({{width}} * {{height}} * 3);
+  for (let i = 0; i < values.length; i++) {
+    const channel = i % 3;
+    values[i] = (data[4 * ((i - channel) / 3) + channel] - MEAN[channel]) / STD[channel];
+  }
+  return { {{input}}: values };
+}
