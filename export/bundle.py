@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from export.candidates import QuantizationReport
 from export.measure import Measurement
 from export.parity import Parity
 from export.table import kilobytes, render
@@ -25,6 +26,7 @@ class Bundle:
         files: Names of the files inside.
         versions: Versions of the libraries that made it.
         sha256: Hash of the file's bytes.
+        report: The `QuantizationReport` that chose the precision, or `None`.
     """
 
     path: Path
@@ -39,12 +41,13 @@ class Bundle:
     files: list = field(default_factory=list)
     measurement: Measurement | None = None
     versions: dict = field(default_factory=dict)
+    report: QuantizationReport | None = None
 
     def to_dict(self):
         plain = {
             name: value
             for name, value in vars(self).items()
-            if name not in ("path", "parity", "measurement", "inputs", "outputs")
+            if name not in ("path", "parity", "measurement", "inputs", "outputs", "report")
         }
         return {
             "file": self.path.name,
@@ -53,6 +56,7 @@ class Bundle:
             "outputs": [asdict(x) for x in self.outputs],
             "parity": self.parity.to_dict(),
             "measurement": self.measurement and self.measurement.to_dict(),
+            "report": self.report and self.report.to_dict(),
         }
 
     def __str__(self):
@@ -66,7 +70,8 @@ class Bundle:
         rows.append(("ops", ", ".join(f"{op} {count}" for op, count in sorted(self.ops.items()))))
         if self.measurement:
             rows += self.measurement.rows(file=False)
-        return f"{render(rows)}\n{self.parity}"
+        chosen = f"\n{self.report}" if self.report else ""
+        return f"{render(rows)}\n{self.parity}{chosen}"
 
 
 def versions():

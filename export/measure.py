@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -188,6 +189,31 @@ def add_runtime(found, path, runs=50, threads=(1, 2)):
     """Add to a `Measurement` what running the file at `path` shows."""
     found.size, found.ops = path.stat().st_size, schema.read(path).ops
     found.latency = [_time(path, count, runs) for count in threads]
+
+
+def interleaved(paths, threads=1, rounds=5, runs=20):
+    """Return what files cost that run in turn, in rounds, each time in a process of its own.
+
+    Each has its `median_ms`, the median of those of the rounds, their `spread` as a share of it,
+    and its `peak_memory`.
+    """
+    found = [[] for _ in paths]
+    for i in range(rounds):
+        order = range(len(paths)) if i % 2 else reversed(range(len(paths)))
+        for place in order:
+            found[place].append(_time(paths[place], threads, runs))
+    facts = []
+    for each in found:
+        times = [x["median_ms"] for x in each]
+        middle = statistics.median(times)
+        facts.append(
+            {
+                "median_ms": middle,
+                "spread": (max(times) - min(times)) / middle,
+                "peak_memory": max(x["peak_memory"] for x in each),
+            }
+        )
+    return facts
 
 
 def _check(runs, threads):

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from export import associated, schema, signature
 from export import samples as data
 from export.bundle import Bundle, versions
+from export.candidates import QuantizationReport
 from export.compact import compact as compacted
 from export.convert import convert
 from export.files import aside, target, write_json
 from export.fuse import fused
 from export.measure import add_runtime, facts_of_model
 from export.parity import limits_of
+from export.quantization import quantization_report
 from export.reference import checked, in_float32
 
 
@@ -28,6 +30,9 @@ def to_tflite(
     measure=True,
     compact=False,
     files=None,
+    float_layers=(),
+    metric=None,
+    max_drop=0.01,
 ):
     """Write a model as a `.tflite` file that is proven to answer as Keras does.
 
@@ -43,7 +48,9 @@ def to_tflite(
         path: Where to write, ending in `.tflite`.
         precision: `"float32"`; `"float16"` (half the size); `"dynamic"` (weights of 8 bits, a
             quarter; good for dense, attention and recurrent layers, slow for convolutions);
-            `"int8"` (weights and activations of 8 bits, inputs and outputs stay float).
+            `"weight_only"` (weights of 8 bits that are read as floats: a quarter, and no faster);
+            `"int8"` (weights and activations of 8 bits, inputs and outputs stay float); `"auto"`,
+            what `quantization_report` recommends of `inputs`, or such a report.
         calibration: Typical samples, for int8: an array, a list or dict of arrays for several
             inputs, or an iterable of batches with or without targets. The first 256 are used.
         inputs: Samples to compare on, in the same forms; by default those of `calibration`, else
@@ -58,6 +65,10 @@ def to_tflite(
             show, and to store equal constants once: about a tenth of a file below 100 kB.
         files: Files to put inside, as TFLite's metadata does, such as a vocabulary: paths, or a
             dict of contents by name. `associated_files` reads them.
+        float_layers: Layers that compute in floats in an int8 file, by their paths in
+            `blocks.flatten`: `("stem", "block3.scale")`.
+        metric, max_drop: What `"auto"` chooses by, with `inputs=(inputs, targets)`: see
+            `quantization_report`.
 
     Returns:
         A `Bundle`, which prints as a small table.
@@ -68,12 +79,32 @@ def to_tflite(
         ValueError: If an argument or the calibration data is wrong.
         OSError: If the file cannot be written.
     """
-    limits_of(precision, tolerance)
     files = associated.checked(files)
     path = target(path, ".tflite")
     signature.graph_of(model)
     tensors = signature.inputs_of(model, input_shape)
     labels = _checked_labels(labels, model)
+    report = precision if isinstance(precision, QuantizationReport) else None
+    if precision == "auto":
+        if inputs is None:
+            raise ValueError(
+                '"auto" needs samples to choose by. Received: inputs=None. Give inputs=(inputs, '
+                "targets) and a metric, or inputs alone."
+            )
+        report = quantization_report(
+            model,
+            inputs,
+            metric,
+            max_drop=max_drop,
+            calibration=calibration,
+            input_shape=input_shape,
+            rank=False,
+        )
+    if report:
+        precision, float_layers = report.recommended.precision, report.recommended.float_layers
+        if precision == "int8" and calibration is None:
+            calibration = inputs
+    limits_of(precision, tolerance)
     missing = data.may_be_missing(model, precision)
     if calibration is not None:
         calibration = data.take(calibration, tensors, missing=missing)
@@ -89,7 +120,7 @@ def to_tflite(
         known = inputs or calibration or data.random(model, tensors)
         model = in_float32(model, known)
         runs = fused(model)
-        content = convert(runs, precision, calibration, input_shape)
+        content = convert(runs, precision, calibration, input_shape, float_layers)
         content = associated.appended(compacted(content) if compact else content, files)
         part.write_bytes(content)
         parity = checked(model, part, known, precision, tolerance, scores)
@@ -106,6 +137,7 @@ def to_tflite(
             labels=labels,
             files=list(files),
             versions=versions(),
+            report=report,
         )
         if measure:
             bundle.measurement = facts_of_model(runs, input_shape)
