@@ -1,6 +1,7 @@
 """Leaving Python: verified files, and facts about models and files."""
 
 from export.associated import associated_files
+from export.aware import quantize_aware
 from export.bundle import Bundle
 from export.candidates import Candidate, QuantizationReport
 from export.diagram import diagram
@@ -31,6 +32,7 @@ __all__ = [
     "measure",
     "predict",
     "quantization_report",
+    "quantize_aware",
     "to_tflite",
     "verify",
 ]

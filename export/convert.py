@@ -30,7 +30,8 @@ def convert(model, precision="float32", samples=None, input_shape=None, float_la
     Args:
         model: A model that `float32.rebuilt` returned.
         precision: A key of `parity.TOLERANCES`.
-        samples: Dict of calibration arrays by input name, for int8.
+        samples: Dict of calibration arrays by input name, for int8; none for a model that knows
+            its ranges, as `quantize_aware` makes.
         input_shape: See `signature.inputs_of`.
         float_layers: Paths of further layers that compute in floats in an int8 file.
     """
@@ -69,10 +70,8 @@ def _saved(model, precision, samples, input_shape):
         loops = write(model, folder, input_shape, precision)
         if precision == "int8":
             advice.refuse_loops(loops, model)
-            np.savez(
-                folder / "calibration.npz",
-                **{str(i): values for i, values in enumerate(samples.values())},
-            )
+            values = enumerate((samples or {}).values())
+            np.savez(folder / "calibration.npz", **{str(i): x for i, x in values})
         yield (
             folder,
             {

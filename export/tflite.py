@@ -105,10 +105,16 @@ def to_tflite(
         if precision == "int8" and calibration is None:
             calibration = inputs
     limits_of(precision, tolerance)
+    aware = signature.knows_ranges(model)
+    if aware and precision != "int8":
+        raise ValueError(
+            'A model of quantize_aware becomes a file of precision="int8". '
+            f"Received: precision={precision!r}."
+        )
     missing = data.may_be_missing(model, precision)
     if calibration is not None:
         calibration = data.take(calibration, tensors, missing=missing)
-    elif precision == "int8":
+    elif precision == "int8" and not aware:
         raise ValueError(
             "int8 needs typical samples to find the range of each value. Received: "
             "calibration=None. Give some 100 training samples."
@@ -120,7 +126,8 @@ def to_tflite(
         known = inputs or calibration or data.random(model, tensors)
         model = in_float32(model, known)
         runs = fused(model)
-        content = convert(runs, precision, calibration, input_shape, float_layers)
+        ranges = None if aware else calibration
+        content = convert(runs, precision, ranges, input_shape, float_layers)
         content = associated.appended(compacted(content) if compact else content, files)
         part.write_bytes(content)
         parity = checked(model, part, known, precision, tolerance, scores)

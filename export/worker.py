@@ -54,11 +54,11 @@ def convert(folder, target, precision, names, calibration, floating):
     """
     import tensorflow as tf
 
-    if precision == "int8":
+    if precision == "int8" and names:
         content = int8.quantized(int8.calibrated(folder, names, calibration), floating)
     else:
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        if precision in ("float16", "dynamic"):
+        if precision in ("float16", "dynamic", "int8"):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if precision == "float16":
             converter.target_spec.supported_types = [tf.float16]
