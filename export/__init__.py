@@ -1,18 +1,21 @@
 """Leaving Python: verified files, and facts about models and files."""
 
 from export.associated import associated_files
+from export.aware import quantize_aware
 from export.bundle import Bundle
+from export.candidates import Candidate, QuantizationReport
 from export.device import OnDevice, on_device
 from export.diagram import diagram
 from export.embed import read_metadata, write_metadata
 from export.errors import ExportError, ParityError
 from export.join import Joined, join
 from export.measure import Measurement, measure
-from export.operations import Operation, Profile, profile
 from export.metadata import Metadata
+from export.operations import Operation, Profile, profile
 from export.pack import Packed, pack
 from export.parity import TOLERANCES, Parity
 from export.predict import predict
+from export.quantization import quantization_report
 from export.reference import verify
 from export.report import describe
 from export.tflite import to_tflite
@@ -20,16 +23,18 @@ from export.together import SideBySide, Timed, side_by_side
 
 __all__ = [
     "Bundle",
+    "Candidate",
     "ExportError",
     "Joined",
     "Measurement",
+    "Metadata",
     "OnDevice",
     "Operation",
-    "Metadata",
     "Packed",
     "Parity",
     "ParityError",
     "Profile",
+    "QuantizationReport",
     "SideBySide",
     "TOLERANCES",
     "Timed",
@@ -39,12 +44,13 @@ __all__ = [
     "join",
     "measure",
     "on_device",
-    "predict",
-    "profile",
-    "side_by_side",
     "pack",
     "predict",
+    "profile",
+    "quantization_report",
+    "quantize_aware",
     "read_metadata",
+    "side_by_side",
     "to_tflite",
     "verify",
     "write_metadata",

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from export.candidates import QuantizationReport
 from export.measure import Measurement
 from export.parity import Parity
 from export.table import kilobytes, render
@@ -26,6 +27,7 @@ class Bundle:
         metadata: What its `Metadata` says, a dict, or `None`.
         versions: Versions of the libraries that made it.
         sha256: Hash of the file's bytes.
+        report: The `QuantizationReport` that chose the precision, or `None`.
     """
 
     path: Path
@@ -41,12 +43,13 @@ class Bundle:
     metadata: dict | None = None
     measurement: Measurement | None = None
     versions: dict = field(default_factory=dict)
+    report: QuantizationReport | None = None
 
     def to_dict(self):
         plain = {
             name: value
             for name, value in vars(self).items()
-            if name not in ("path", "parity", "measurement", "inputs", "outputs")
+            if name not in ("path", "parity", "measurement", "inputs", "outputs", "report")
         }
         return {
             "file": self.path.name,
@@ -55,6 +58,7 @@ class Bundle:
             "outputs": [asdict(x) for x in self.outputs],
             "parity": self.parity.to_dict(),
             "measurement": self.measurement and self.measurement.to_dict(),
+            "report": self.report and self.report.to_dict(),
         }
 
     def __str__(self):
@@ -70,7 +74,8 @@ class Bundle:
         rows.append(("ops", ", ".join(f"{op} {count}" for op, count in sorted(self.ops.items()))))
         if self.measurement:
             rows += self.measurement.rows(file=False)
-        return f"{render(rows)}\n{self.parity}"
+        chosen = f"\n{self.report}" if self.report else ""
+        return f"{render(rows)}\n{self.parity}{chosen}"
 
 
 def versions():

@@ -1,8 +1,10 @@
 """From a Keras model to the bytes of a `.tflite` file, through the worker process."""
 
 import builtins
+import contextlib
 import errno
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from blocks import flatten
 from export import advice, savedmodel
 from export.errors import ExportError
 from export.fuse import fused
@@ -18,7 +21,9 @@ from export.process import WorkerCrash, WorkerError, worker
 ROOT = Path(__file__).parents[1]  # where `export` is, wherever the process went since
 
 
-def convert(model, precision="float32", samples=None, input_shape=None, imports=()):
+def convert(
+    model, precision="float32", samples=None, input_shape=None, float_layers=(), imports=()
+):
     """Return the file of a float32 model: batch 1, built-in operations, one named signature.
 
     Layers that offer `fuse()` go into it fused. Those that say `stays_float`, and all behind them
@@ -27,14 +32,41 @@ def convert(model, precision="float32", samples=None, input_shape=None, imports=
 
     Args:
         model: A model that `float32.rebuilt` returned.
-        precision: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`.
-        samples: Dict of calibration arrays by input name, for int8.
+        precision: A key of `parity.TOLERANCES`.
+        samples: Dict of calibration arrays by input name, for int8; none for a model that knows
+            its ranges, as `quantize_aware` makes.
         input_shape: See `signature.inputs_of`.
+        float_layers: Paths of further layers that compute in floats in an int8 file.
         imports: Names of modules that another process imports before it loads the model.
     """
+    with _saved(model, precision, samples, input_shape, imports) as (folder, asked):
+        ask(model, "convert", **asked, precision=precision, floating=stay(model, float_layers))
+        return (folder / "model.tflite").read_bytes()
+
+
+@contextlib.contextmanager
+def calibrated(model, samples, input_shape=None):
+    """Yield a function from paths of layers that compute in floats to the bytes of an int8 file.
+
+    The model is traced, and its ranges are found, once.
+    """
+    with _saved(model, "int8", samples, input_shape) as (folder, asked):
+        source = str(folder / "calibrated.tflite")
+        ask(model, "calibrate", **asked | {"target": source})
+
+        def quantized(float_layers=()):
+            floating = stay(model, float_layers)
+            ask(model, "quantize", source=source, target=asked["target"], floating=floating)
+            return (folder / "model.tflite").read_bytes()
+
+        yield quantized
+
+
+@contextlib.contextmanager
+def _saved(model, precision, samples, input_shape, imports=()):
+    """Yield a folder with a model as the worker converts it, and what the worker is asked."""
     worker.prepare()
     model = fused(model)
-    layers = model._flatten_layers()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         on_tensorflow = keras.backend.backend() == "tensorflow"
@@ -44,29 +76,71 @@ def convert(model, precision="float32", samples=None, input_shape=None, imports=
             loops = _write_there(model, folder, input_shape, precision, imports)
         if precision == "int8":
             advice.refuse_loops(loops, model)
-            np.savez(
-                folder / "calibration.npz",
-                **{str(i): values for i, values in enumerate(samples.values())},
+            values = enumerate((samples or {}).values())
+            np.savez(folder / "calibration.npz", **{str(i): x for i, x in values})
+        yield (
+            folder,
+            {
+                "folder": str(folder / "saved"),
+                "target": str(folder / "model.tflite"),
+                "names": list(samples or ()),
+                "calibration": str(folder / "calibration.npz"),
+            },
+        )
+
+
+def stay(model, float_layers=()):
+    """Return patterns of the scopes of layers that compute in floats in an int8 file.
+
+    Raises:
+        ValueError: If there is no layer of such a path.
+    """
+    model = fused(model)
+    names = {x.name for x in model._flatten_layers() if getattr(x, "stays_float", False)}
+    known = paths_of(model) if float_layers else ()
+    for path in float_layers:
+        if not any(x == path or x.startswith(f"{path}.") for x in known):
+            raise ValueError(
+                "A layer that stays in floats is named by its path, as `blocks.flatten` does. "
+                f"Received: {path!r}. There are {', '.join(known[:20])}"
+                f"{', …' if len(known) > 20 else ''}."
             )
-        try:
-            worker.ask(
-                "convert",
-                folder=str(folder / "saved"),
-                target=str(folder / "model.tflite"),
-                precision=precision,
-                names=list(samples or ()),
-                calibration=str(folder / "calibration.npz"),
-                floating=[x.name for x in layers if getattr(x, "stays_float", False)],
-            )
-        except WorkerError as error:
-            _disk(error)
-            raise advice.explain(str(error), model) from None  # pages; they are in `details`
-        except WorkerCrash as error:
+    # Keras numbers a scope that it enters again: "decoder_1/".
+    found = [rf"(^|[/;]){re.escape(name)}(_\d+)?/" for name in sorted(names)]
+    for path in float_layers:
+        steps = r"(_\d+)?[./]".join(map(re.escape, path.split(".")))
+        found.append(rf"(^|;){re.escape(model.name)}(_\d+)?/{steps}(_\d+)?[./]")
+    return found
+
+
+def paths_of(model):
+    """Return the paths of a model's layers that multiply by weights, in order."""
+    flat = flatten(fused(model))
+    kinds = (keras.layers.BatchNormalization, keras.layers.Normalization)
+    return [
+        layer.name
+        for layer in flat.layers
+        if not isinstance(layer, kinds) and any(len(w.shape) > 1 for w in layer.weights)
+    ]
+
+
+def ask(model, command, **request):
+    """Ask the worker to convert, and say what went wrong in terms of a model's layers."""
+    try:
+        worker.ask(command, **request)
+    except WorkerError as error:
+        _disk(error)
+        if "ai_edge_quantizer" in str(error):
             raise ExportError(
-                "The converter's process died on this model. "
-                f"Received: {error}. Export the model's parts to find the layer."
-            ) from error
-        return (folder / "model.tflite").read_bytes()
+                'precision="weight_only" needs ai-edge-quantizer. Received: '
+                f"{error}. pip install 'keras-blocks[quantize]'"
+            ) from None
+        raise advice.explain(str(error), model) from None  # pages; they are in `details`
+    except WorkerCrash as error:
+        raise ExportError(
+            "The converter's process died on this model. "
+            f"Received: {error}. Export the model's parts to find the layer."
+        ) from error
 
 
 def _write_here(model, folder, input_shape, precision):

@@ -11,6 +11,7 @@ import numpy as np
 TOLERANCES = {
     "float32": {"relative": 1e-5, "equal": 1.0},
     "float16": {"relative": 1e-2, "equal": 0.99},
+    "weight_only": {"sqnr_db": 30.0, "equal": 0.9, "agreement": 0.9},
     "dynamic": {"sqnr_db": 30.0, "equal": 0.9, "agreement": 0.9},
     "int8": {"sqnr_db": 20.0, "equal": 0.9, "agreement": 0.9},
 }

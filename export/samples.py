@@ -15,8 +15,8 @@ def may_be_missing(model, precision):
     return precision != "int8" and any(getattr(x, "takes_missing", False) for x in layers)
 
 
-def take(data, inputs, what="calibration", *, missing=False):
-    """Return the first `MOST` samples of `data` as a dict of arrays by input name, checked.
+def take(data, inputs, what="calibration", *, missing=False, most=MOST):
+    """Return the first samples of `data` as a dict of arrays by input name, checked.
 
     Args:
         data: An array; a list (in the inputs' order) or dict of arrays for several inputs; or an
@@ -24,11 +24,14 @@ def take(data, inputs, what="calibration", *, missing=False):
         inputs: What the model takes, as `signature.inputs_of` says.
         what: Name of the argument, for messages.
         missing: Whether numbers may be NaN or infinite.
+        most: How many samples are taken.
     """
-    found = [_by_name(batch, inputs, what) for batch in _batches(data, inputs, what)]
+    found = [_by_name(batch, inputs, what, most) for batch in _batches(data, inputs, what, most)]
     if not found or not len(next(iter(found[0].values()))):
         raise ValueError(f"`{what}` must hold at least one sample. Received: none.")
-    return {x.name: _checked(x, [batch[x.name] for batch in found], what, missing) for x in inputs}
+    return {
+        x.name: _checked(x, [batch[x.name] for batch in found], what, missing, most) for x in inputs
+    }
 
 
 def random(model, inputs, count=8):
@@ -56,7 +59,7 @@ def random(model, inputs, count=8):
     return samples
 
 
-def _batches(data, inputs, what):
+def _batches(data, inputs, what, most):
     """Yield batches in one of the forms of `_by_name` until there are enough samples."""
     data = _without_targets(data, what)
     is_list = isinstance(data, list) and len(data) == len(inputs) and _is_array(data[0])
@@ -76,9 +79,9 @@ def _batches(data, inputs, what):
     for batch in batches:
         batch = _without_targets(batch, what)
         yield batch
-        first = next(iter(_by_name(batch, inputs, what).values()))
+        first = next(iter(_by_name(batch, inputs, what, most).values()))
         count += len(first)
-        if count >= MOST:
+        if count >= most:
             return
 
 
@@ -91,7 +94,7 @@ def _without_targets(value, what):
     return list(value[0]) if isinstance(value[0], tuple) else value[0]
 
 
-def _by_name(batch, inputs, what):
+def _by_name(batch, inputs, what, most):
     names = [x.name for x in inputs]
     if isinstance(batch, dict):
         if set(batch) != set(names):
@@ -107,14 +110,14 @@ def _by_name(batch, inputs, what):
                 f"`{what}` must have one array for each input: {names}. Received: {len(arrays)}. "
                 "Give a dict by name; a tuple is read as (inputs, targets)."
             )
-    samples = {x.name: _batch(x, array, what) for x, array in zip(inputs, arrays)}
+    samples = {x.name: _batch(x, array, what, most) for x, array in zip(inputs, arrays)}
     counts = {name: len(values) for name, values in samples.items()}
     if len(set(counts.values())) > 1:
         raise ValueError(f"`{what}` must have as many samples in each input. Received: {counts}.")
     return samples
 
 
-def _batch(x, array, what):
+def _batch(x, array, what, most):
     array = as_array(array, what)
     if array.ndim == len(x.shape) - 1:
         array = array[None]
@@ -123,7 +126,7 @@ def _batch(x, array, what):
             f"`{what}` must have samples of shape {x.shape[1:]} for input {x.name!r}. "
             f"Received: an array of shape {array.shape}."
         )
-    return array[:MOST]
+    return array[:most]
 
 
 def as_array(values, what):
@@ -139,8 +142,8 @@ def as_array(values, what):
     return array
 
 
-def _checked(x, batches, what, missing):
-    values = np.concatenate(batches)[:MOST]
+def _checked(x, batches, what, missing, most):
+    values = np.concatenate(batches)[:most]
     if values.dtype.kind == "f" and not missing:
         bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
         if bad.any():

@@ -101,6 +101,11 @@ def input_names(model):
     return names
 
 
+def knows_ranges(model):
+    """Return whether a model rounds as its file will: see `quantize_aware`."""
+    return any(getattr(x, "quantizes", False) for x in model._flatten_layers())
+
+
 def _shapes_by_name(input_shape, names):
     if input_shape is None:
         return {}

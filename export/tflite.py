@@ -5,6 +5,7 @@ import hashlib
 from export import associated, embed, schema, signature
 from export import samples as data
 from export.bundle import Bundle, versions
+from export.candidates import QuantizationReport
 from export.compact import compact as compacted
 from export.convert import convert
 from export.files import aside, target, write_json
@@ -13,6 +14,7 @@ from export.judges import classes_of
 from export.measure import add_runtime, facts_of_model
 from export.metadata import check_fit, check_range, checked_labels, metadata_of
 from export.parity import limits_of
+from export.quantization import quantization_report
 from export.reference import checked, in_float32
 
 
@@ -31,6 +33,9 @@ def to_tflite(
     files=None,
     imports=(),
     metadata=None,
+    float_layers=(),
+    metric=None,
+    max_drop=0.01,
 ):
     """Write a model as a `.tflite` file that is proven to answer as Keras does.
 
@@ -46,7 +51,9 @@ def to_tflite(
         path: Where to write, ending in `.tflite`.
         precision: `"float32"`; `"float16"` (half the size); `"dynamic"` (weights of 8 bits, a
             quarter; good for dense, attention and recurrent layers, slow for convolutions);
-            `"int8"` (weights and activations of 8 bits, inputs and outputs stay float).
+            `"weight_only"` (weights of 8 bits that are read as floats: a quarter, and no faster);
+            `"int8"` (weights and activations of 8 bits, inputs and outputs stay float); `"auto"`,
+            what `quantization_report` recommends of `inputs`, or such a report.
         calibration: Typical samples, for int8: an array, a list or dict of arrays for several
             inputs, or an iterable of batches with or without targets. The first 256 are used.
         inputs: Samples to compare on, in the same forms; by default those of `calibration`, else
@@ -68,6 +75,10 @@ def to_tflite(
         metadata: A `Metadata`, or the name of its task alone, `"classification"`, `"segmentation"`
             or `"detection"`: the file then holds the labels, and MediaPipe Tasks load it.
             `heads.for_task` makes the model.
+        float_layers: Layers that compute in floats in an int8 file, by their paths in
+            `blocks.flatten`: `("stem", "block3.scale")`.
+        metric, max_drop: What `"auto"` chooses by, with `inputs=(inputs, targets)`: see
+            `quantization_report`.
 
     Returns:
         A `Bundle`, which prints as a small table.
@@ -78,7 +89,6 @@ def to_tflite(
         ValueError: If an argument or the calibration data is wrong.
         OSError: If the file cannot be written.
     """
-    limits_of(precision, tolerance)
     files = associated.checked(files)
     path = target(path, ".tflite")
     signature.graph_of(model)
@@ -89,10 +99,37 @@ def to_tflite(
     if metadata:
         check_fit(metadata, tensors, signature.outputs_of(model), labels, classes)
         embed.check_names(labels, files)
+    report = precision if isinstance(precision, QuantizationReport) else None
+    if precision == "auto":
+        if inputs is None:
+            raise ValueError(
+                '"auto" needs samples to choose by. Received: inputs=None. Give inputs=(inputs, '
+                "targets) and a metric, or inputs alone."
+            )
+        report = quantization_report(
+            model,
+            inputs,
+            metric,
+            max_drop=max_drop,
+            calibration=calibration,
+            input_shape=input_shape,
+            rank=False,
+        )
+    if report:
+        precision, float_layers = report.recommended.precision, report.recommended.float_layers
+        if precision == "int8" and calibration is None:
+            calibration = inputs
+    limits_of(precision, tolerance)
+    aware = signature.knows_ranges(model)
+    if aware and precision != "int8":
+        raise ValueError(
+            'A model of quantize_aware becomes a file of precision="int8". '
+            f"Received: precision={precision!r}."
+        )
     missing = data.may_be_missing(model, precision)
     if calibration is not None:
         calibration = data.take(calibration, tensors, missing=missing)
-    elif precision == "int8":
+    elif precision == "int8" and not aware:
         raise ValueError(
             "int8 needs typical samples to find the range of each value. Received: "
             "calibration=None. Give some 100 training samples."
@@ -107,7 +144,8 @@ def to_tflite(
         known = given or data.random(model, tensors)
         model = in_float32(model, known)
         runs = fused(model)
-        content = convert(runs, precision, calibration, input_shape, imports)
+        ranges = None if aware else calibration
+        content = convert(runs, precision, ranges, input_shape, float_layers, imports)
         content = compacted(content) if compact else content
         if metadata:
             content = embed.embedded(content, metadata, labels, files)
@@ -129,6 +167,7 @@ def to_tflite(
             files=list(files),
             metadata=metadata and metadata.to_dict(),
             versions=versions(),
+            report=report,
         )
         if measure:
             bundle.measurement = facts_of_model(runs, input_shape)

@@ -6,13 +6,20 @@ goes to standard error.
 """
 
 import gc
+import importlib.util
 import json
 import os
-import re
 import sys
 import traceback
 
 import numpy as np
+
+# By path: as part of the package it would bring Keras, which a conversion does not need.
+_spec = importlib.util.spec_from_file_location(
+    "int8", os.path.join(os.path.dirname(__file__), "int8.py")
+)
+int8 = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(int8)
 
 
 def prepare():
@@ -43,90 +50,41 @@ def save(keras_file, folder, input_shape, precision, modules, path):
 def convert(folder, target, precision, names, calibration, floating):
     """Convert a SavedModel to a file of built-in operations.
 
-    In an int8 file, the layers named in `floating` stay in floats: see `tensors_of`.
+    In an int8 file, what the patterns of `floating` find stays in floats: see `int8.tensors_of`.
     """
     import tensorflow as tf
 
-    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-    if precision != "float32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if precision == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    if precision == "int8":
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        with np.load(calibration) as arrays:
-            samples = {name: arrays[str(index)] for index, name in enumerate(names)}
-        count = len(samples[names[0]])
-        converter.representative_dataset = lambda: (
-            {name: values[i : i + 1] for name, values in samples.items()} for i in range(count)
-        )
-    partly = precision == "int8" and floating
-    content = quantized(converter, floating) if partly else converter.convert()
-    with open(target, "wb") as file:
-        file.write(content)
+    if precision == "int8" and names:
+        content = int8.quantized(int8.calibrated(folder, names, calibration), floating)
+    else:
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if precision in ("float16", "dynamic", "int8"):
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        content = converter.convert()
+        if precision == "weight_only":
+            content = int8.weights_quantized(content)
+    _write(target, content)
     return {}
 
 
-def quantized(converter, floating):
-    """Return an int8 file of which layers stay in floats."""
-    from tensorflow.lite.python.convert import mlir_quantize
-
-    converter._experimental_calibrate_only = True
-    calibrated = converter.convert()
-    stay = tensors_of(floating, calibrated)
-    if not stay:
-        raise ValueError(f"The file must name the operations of its layers. Received: {floating}.")
-    content = without_ranges(calibrated, stay)
-    kinds = ["TOPK_V2"]  # of two outputs, an operation is not found by their names
-    return mlir_quantize(content, denylisted_nodes=stay, denylisted_ops=kinds)
+def calibrate(folder, target, names, calibration):
+    """Convert a SavedModel to a float file that knows the range of every value."""
+    _write(target, int8.calibrated(folder, names, calibration))
+    return {}
 
 
-def without_ranges(content, names):
-    """Return a file whose tensors of these names have no range, so none of 8 bits.
-
-    The list of those that stay is not enough: between its operations values were rounded to 8 bits
-    and back. What an operation of 8 bits reads keeps its range.
-    """
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    names = {name.encode() for name in names}
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    graph = model.subgraphs[0]
-    stay = {i for i, tensor in enumerate(graph.tensors) if tensor.name in names}
-    others = [x for x in graph.operators if stay.isdisjoint(x.outputs)]
-    for i in stay.difference(*(x.inputs for x in others)):
-        graph.tensors[i].quantization = None
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+def quantize(source, target, floating):
+    """Convert what `calibrate` wrote to an int8 file."""
+    with open(source, "rb") as file:
+        _write(target, int8.quantized(file.read(), floating))
+    return {}
 
 
-def tensors_of(layers, content):
-    """Return the names of the tensors that layers make in a file, and of all made of those.
-
-    A convolution or a dense layer behind them takes 8 bits again, and what follows it.
-    """
-    from ai_edge_litert import schema_py_generated as schema
-
-    kinds = schema.BuiltinOperator
-    weighted = {kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.TRANSPOSE_CONV, kinds.FULLY_CONNECTED}
-    model = schema.Model.GetRootAs(content, 0)
-    graph = model.Subgraphs(0)
-    names = [graph.Tensors(i).Name().decode() for i in range(graph.TensorsLength())]
-    # Keras numbers a scope that it enters again: "decoder_1/".
-    scope = re.compile(rf"(^|[/;])({'|'.join(map(re.escape, layers))})(_\d+)?/")
-    found = {}
-    for i in range(graph.OperatorsLength()):
-        operation = graph.Operators(i)
-        read = operation.InputsAsNumpy().tolist() if operation.InputsLength() else []
-        made = operation.OutputsAsNumpy().tolist()
-        code = model.OperatorCodes(operation.OpcodeIndex())
-        ends = max(code.BuiltinCode(), code.DeprecatedBuiltinCode()) in weighted
-        follows = not ends and any(x in found for x in read)
-        if follows or any(scope.search(names[x]) for x in made):
-            found.update((x, names[x]) for x in made)
-    return list(found.values())
+def _write(path, content):
+    with open(path, "wb") as file:
+        file.write(content)
 
 
 def run(file, names, inputs, outputs, signature=None):
@@ -162,7 +120,13 @@ def run(file, names, inputs, outputs, signature=None):
     return {"names": list(made)}
 
 
-COMMANDS = {"save": save, "convert": convert, "run": run}
+COMMANDS = {
+    "save": save,
+    "convert": convert,
+    "calibrate": calibrate,
+    "quantize": quantize,
+    "run": run,
+}
 
 
 def main():

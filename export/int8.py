@@ -1,0 +1,113 @@
+"""Files of 8 bits, made of float ones; the worker process runs this."""
+
+import re
+import sys
+
+import numpy as np
+
+
+def calibrated(folder, names, calibration):
+    """Return a float file whose tensors have the ranges that samples gave them."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter._experimental_calibrate_only = True
+    with np.load(calibration) as arrays:
+        samples = {name: arrays[str(index)] for index, name in enumerate(names)}
+    count = len(samples[names[0]])
+    converter.representative_dataset = lambda: (
+        {name: values[i : i + 1] for name, values in samples.items()} for i in range(count)
+    )
+    return converter.convert()
+
+
+def weights_quantized(content):
+    """Return a float file whose weights are kept in 8 bits a channel; they are read as floats."""
+    import contextlib
+
+    from ai_edge_quantizer import quantizer, recipe
+
+    with contextlib.redirect_stdout(sys.stderr):
+        made = quantizer.Quantizer(content, recipe.weight_only_wi8_afp32())
+        return inside(bytes(made.quantize(enable_progress_report=False).quantized_model))
+
+
+def inside(content):
+    """Return a file with the weights in its flatbuffer that lie behind it."""
+    model, builder = opened(content)
+    for buffer in model.buffers:
+        if (buffer.offset or 0) > 1:
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return closed(model, builder)
+
+
+def opened(content):
+    """Return a file as objects, and the builder that writes them."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    return schema.ModelT.InitFromPackedBuf(content, 0), flatbuffers.Builder(len(content))
+
+
+def closed(model, builder):
+    """Return the file of objects."""
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def quantized(content, floating=()):
+    """Return the int8 file of a calibrated one, of which what patterns find stays in floats."""
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    if not floating:
+        return mlir_quantize(content)
+    stay = tensors_of(floating, content)
+    if not stay:
+        raise ValueError(f"The file must name the operations of its layers. Received: {floating}.")
+    kinds = ["TOPK_V2"]  # of two outputs, an operation is not found by their names
+    return mlir_quantize(without_ranges(content, stay), denylisted_nodes=stay, denylisted_ops=kinds)
+
+
+def without_ranges(content, names):
+    """Return a file whose tensors of these names have no range, so none of 8 bits.
+
+    The list of those that stay is not enough: between its operations values were rounded to 8 bits
+    and back. What an operation of 8 bits reads keeps its range.
+    """
+    names = {name.encode() for name in names}
+    model, builder = opened(content)
+    graph = model.subgraphs[0]
+    stay = {i for i, tensor in enumerate(graph.tensors) if tensor.name in names}
+    others = [x for x in graph.operators if stay.isdisjoint(x.outputs)]
+    for i in stay.difference(*(x.inputs for x in others)):
+        graph.tensors[i].quantization = None
+    return closed(model, builder)
+
+
+def tensors_of(patterns, content):
+    """Return the names of the tensors whose scope patterns find, and of all made of those.
+
+    A convolution or a dense layer behind them takes 8 bits again, and what follows it.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = schema.BuiltinOperator
+    weighted = {kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.TRANSPOSE_CONV, kinds.FULLY_CONNECTED}
+    model = schema.Model.GetRootAs(content, 0)
+    graph = model.Subgraphs(0)
+    names = [graph.Tensors(i).Name().decode() for i in range(graph.TensorsLength())]
+    scope = re.compile("|".join(patterns))
+    found = {}
+    for i in range(graph.OperatorsLength()):
+        operation = graph.Operators(i)
+        read = operation.InputsAsNumpy().tolist() if operation.InputsLength() else []
+        made = operation.OutputsAsNumpy().tolist()
+        code = model.OperatorCodes(operation.OpcodeIndex())
+        ends = max(code.BuiltinCode(), code.DeprecatedBuiltinCode()) in weighted
+        follows = not ends and any(x in found for x in read)
+        if follows or any(scope.search(names[x]) for x in made):
+            found.update((x, names[x]) for x in made)
+    return list(found.values())

@@ -1,0 +1,109 @@
+"""Real samples with their targets, and what answers to them are worth."""
+
+import sys
+
+import keras
+import numpy as np
+
+from export.samples import take
+
+MOST = 10_000  # samples of a data set, which may never end
+
+
+def gathered(data, inputs, *, missing=False):
+    """Return samples as a dict of arrays by input name, and their targets or `None`.
+
+    Args:
+        data: `(inputs, targets)`, where inputs are an array, a list or a dict of arrays; an
+            iterable of such batches, of which the first 10,000 samples are taken; or inputs alone.
+        inputs: What the model takes, as `signature.inputs_of` says.
+        missing: Whether numbers may be NaN or infinite.
+
+    Raises:
+        ValueError: If there are not as many targets as samples.
+    """
+    arrays = isinstance(data, list) and len(data) == len(inputs)
+    whole = isinstance(data, (tuple, dict)) or hasattr(data, "shape") or arrays
+    if whole:
+        batches, most = [data if isinstance(data, tuple) else (data,)], sys.maxsize
+    else:
+        batches, most = _batches(data), MOST
+    given = (list(x[0]) if isinstance(x[0], tuple) else x[0] for x in batches)
+    samples = take(given, inputs, "data", missing=missing, most=most)
+    known = [x[1] for x in batches if len(x) > 1 and x[1] is not None]
+    if not known:
+        return samples, None
+    count = len(next(iter(samples.values())))
+    targets = keras.tree.map_structure(
+        lambda *parts: np.concatenate([_array(x) for x in parts])[:most], *known
+    )
+    for y in keras.tree.flatten(targets):
+        if len(y) != count:
+            raise ValueError(
+                "`data` must have a target for each sample. "
+                f"Received: {len(y)} targets, {count} samples."
+            )
+    return samples, targets
+
+
+def _batches(data):
+    try:
+        batches = iter(data)
+    except TypeError:
+        raise ValueError(
+            "`data` must be (inputs, targets), or an iterable of such batches. "
+            f"Received: {type(data).__name__}."
+        ) from None
+    found, count = [], 0
+    for batch in batches:
+        found.append(batch if isinstance(batch, tuple) else (batch,))
+        count += len(keras.tree.flatten(found[-1])[0])
+        if count >= MOST:
+            break
+    return found
+
+
+def _array(values):
+    array = np.asarray(keras.ops.convert_to_numpy(values))
+    return array[None] if not array.ndim else array
+
+
+def score_of(metric, targets, answers):
+    """Return what a metric says of answers, a dict of arrays by output name, as a number.
+
+    Args:
+        metric: A `keras.Metric`, or a function of targets and answers.
+        targets: Targets as they were given.
+        answers: A single output goes into the metric without its name.
+    """
+    given = next(iter(answers.values())) if len(answers) == 1 else answers
+    if isinstance(metric, keras.Metric):
+        metric.reset_state()
+        metric.update_state(targets, given)
+        score = metric.result()
+    else:
+        score = metric(targets, given)
+    array = np.asarray(keras.ops.convert_to_numpy(score))
+    if array.size != 1 or array.dtype.kind not in "fiub":
+        raise ValueError(f"`metric` must give one number. Received: {score!r}.")
+    return float(array.reshape(()))
+
+
+def agreement(expected, answers):
+    """Return how far a file's answers are those of Keras, from 0 to 1; both are by output name.
+
+    Of rows of scores it is the share whose best column is the same, of whole numbers that of equal
+    ones, of other numbers 1 less the error's root mean square as a share of the answers'.
+    """
+    given = answers if isinstance(answers, dict) else {next(iter(expected)): answers}
+    return float(np.mean([_agreement(x, given[name]) for name, x in expected.items()]))
+
+
+def _agreement(reference, actual):
+    if reference.dtype.kind != "f":
+        return np.mean(reference == actual)
+    if reference.ndim == 2 and reference.shape[1] > 1:
+        return np.mean(reference.argmax(-1) == actual.argmax(-1))
+    signal = np.sqrt(np.mean(np.square(reference, dtype="float64")))
+    noise = np.sqrt(np.mean(np.square(actual.astype("float64") - reference)))
+    return max(0.0, 1 - noise / signal) if signal else float(noise == 0)
