@@ -21,14 +21,15 @@ class FakeQuant(layers.Layer):
 
     Args:
         low, high: A range that stays; by default it is learned, and always holds 0.
-        momentum: How much of the range is kept in each step of training.
+        momentum: How much of the range is kept in each step of training. What lies outside
+            learns nothing until the range has followed.
 
     Reference: [Jacob et al., 2018](https://arxiv.org/abs/1712.05877)
     """
 
     quantizes = True  # `to_tflite` makes an int8 file of a model with such layers, and no other
 
-    def __init__(self, low=None, high=None, momentum=0.99, **kwargs):
+    def __init__(self, low=None, high=None, momentum=0.95, **kwargs):
         super().__init__(**kwargs)
         self.low, self.high, self.momentum = low, high, momentum
         self.observing = False
@@ -101,8 +102,8 @@ class Quantized:
 
     axis = None  # of the channels that have a range each
 
-    def __init__(self, weight_bits=8, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, *args, weight_bits=8, **kwargs):
+        super().__init__(*args, **kwargs)
         self.weight_bits = weight_bits
 
     def get_config(self):
@@ -155,19 +156,21 @@ class QuantizedDepthwiseConv2D(Quantized, layers.DepthwiseConv2D):
 
 @register
 class QuantizedConv2DTranspose(Quantized, layers.Conv2DTranspose):
-    """A `Conv2DTranspose` of rounded weights, a range a filter."""
+    """A `Conv2DTranspose` of weights of 8 bits; the converter takes one range for all only."""
 
-    axis = 2
+    def rounded(self, kernel):
+        self.weight_bits = 8
+        return super().rounded(kernel)
 
 
 @register
 class QuantizedDense(Quantized, layers.Dense):
-    """One range for all: a channel each does not survive the converter's transposition."""
+    """A `Dense` of rounded weights; the converter takes one range for all only."""
 
 
 @register
 class QuantizedEinsumDense(Quantized, layers.EinsumDense):
-    """One range for all, as in `QuantizedDense`."""
+    """An `EinsumDense` of rounded weights; the converter takes one range for all only."""
 
 
 QUANTIZED = {
