@@ -5,6 +5,7 @@ import itertools
 import os
 import socket
 import sys
+import threading
 import time
 import types
 
@@ -125,6 +126,38 @@ def test_a_server_that_does_not_answer_is_told(tmp_path, monkeypatch):
         port = silent.getsockname()[1]
         with pytest.raises(ValueError, match="one that opens.*timeout"):
             make(tmp_path, f"postgresql://me:secret@127.0.0.1:{port}/x")
+
+
+def test_a_server_that_is_starting_is_waited_for(tmp_path):
+    pytest.importorskip("psycopg", reason="pip install 'keras-blocks[postgresql]'")
+    says = ["57P03", "the database system is starting up"], ["28P01", "wrong password"]
+    asked = []
+
+    def answer(client):
+        with client:
+            while True:
+                length = int.from_bytes(client.recv(4))
+                if int.from_bytes(client.recv(length - 4)[:4]) >> 16 == 3:  # the protocol
+                    break
+                client.sendall(b"N")  # no encryption
+            asked.append(time.monotonic())
+            code, text = says[len(asked) > 2]
+            fields = f"SFATAL\0C{code}\0M{text}\0\0".encode()
+            client.sendall(b"E" + (len(fields) + 4).to_bytes(4) + fields)
+
+    def serve(listening):
+        with contextlib.suppress(OSError):
+            while True:
+                answer(listening.accept()[0])
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        threading.Thread(target=serve, args=(listening,), daemon=True).start()
+        port = listening.getsockname()[1]
+        with pytest.raises(ValueError, match="one that opens.*wrong password"):
+            make(tmp_path, f"postgresql://me:secret@127.0.0.1:{port}/x")
+    assert len(asked) == 3 and asked[2] - asked[0] > 0.9
 
 
 def test_the_package_of_a_database_is_told(tmp_path, monkeypatch):

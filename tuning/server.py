@@ -50,7 +50,15 @@ class Server(optuna.storages.RDBStorage):
         options = {"pool_pre_ping": True}
         if url.get_driver_name() in TAKE_TIMEOUT and "connect_timeout" not in url.query:
             options["connect_args"] = {"connect_timeout": FIRST}
-        super().__init__(url.render_as_string(hide_password=False), engine_kwargs=options)
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                super().__init__(url.render_as_string(hide_password=False), engine_kwargs=options)
+                break
+            except sqlalchemy.exc.OperationalError as error:
+                if not begins(error) or time.monotonic() > until:
+                    raise
+            time.sleep(0.5)
         sqlalchemy.event.listen(self.engine, "do_connect", connect)
 
 
@@ -68,6 +76,12 @@ def connect(dialect, record, args, params):
             if time.monotonic() > until:
                 raise
         time.sleep(0.5)
+
+
+def begins(error):
+    """Return whether PostgreSQL says that it starts, or ends to start again."""
+    states = "starting up", "shutting down", "recovery mode", "not yet accepting"
+    return getattr(error.orig, "sqlstate", None) == "57P03" or any(x in str(error) for x in states)
 
 
 def was_lost(error):
