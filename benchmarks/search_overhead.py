@@ -67,7 +67,8 @@ def space(train):
             model.add(keras.layers.Dense(10, "softmax"))
             rate = hp.Float("rate", 1e-4, 1e-1, sampling="log")
             loss = "sparse_categorical_crossentropy"
-            model.compile(keras.optimizers.Adam(rate), loss, ["accuracy"], jit_compile=False)
+            optimizer = keras.optimizers.Adam(rate)
+            model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
             return model
 
         def fit(self, hp, model, *args, **kwargs):
