@@ -95,7 +95,10 @@ LEVELS = {
 }
 
 
-@pytest.mark.parametrize("network", some_slow(LEVELS, "NASNetMobile", "InceptionResNetV2"))
+HEAVY = ("NASNetMobile", "InceptionResNetV2", "DenseNet121", "InceptionV3", "EfficientNetV2B0")
+
+
+@pytest.mark.parametrize("network", some_slow(LEVELS, *HEAVY))
 def test_pyramids_of_keras_applications(network):
     sides, names = LEVELS[network]
     app = getattr(apps, network)(include_top=False, weights=None, input_shape=(224, 224, 3))

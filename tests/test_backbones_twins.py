@@ -10,7 +10,15 @@ from tests.slow import some_slow
 TWINS = [network for network in NETWORKS if network.twin and network.test_side]
 
 
-HEAVY = {"DenseNet-121", "Inception-v3", "EfficientNet-B0", "EfficientNetV2-B0", "ResNet-50V2"}
+HEAVY = {
+    "DenseNet-121",
+    "Inception-v3",
+    "EfficientNet-B0",
+    "EfficientNetV2-B0",
+    "ResNet-50V2",
+    "MobileNetV2 0.35",
+    "MobileNetV3-Small minimalistic",
+}
 
 
 @pytest.mark.parametrize(

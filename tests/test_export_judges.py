@@ -8,6 +8,7 @@ import export
 import heads
 from export import judges
 from heads.detection.decode import BoxDecoder
+from tests.slow import some_slow
 from tests.test_benchmark_detection import tiny
 from tests.test_detection_export import ERRORS, ROWS, answer, judged, scenes
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", some_slow(["mixed_bfloat16", "mixed_float16"], "mixed_bfloat16"))
 def test_a_detector_of_mixed_precision_becomes_a_file(policy, tmp_path):
     x, y = scenes(32)
     keras.config.set_dtype_policy(policy)

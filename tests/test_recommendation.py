@@ -7,6 +7,7 @@ import pytest
 import backbones
 import blocks
 import heads
+from tests.slow import some_slow
 
 RNG = np.random.default_rng(0)
 on_tensorflow = pytest.mark.skipif(
@@ -277,7 +278,7 @@ def cycles(count=300, length=10, items=12):
 
 
 @pytest.mark.parametrize("kind", ["attention", "gru"])
-@pytest.mark.parametrize("negatives", [6, None])
+@pytest.mark.parametrize("negatives", some_slow([6, None], None))
 def test_what_comes_next_is_learned(kind, negatives):
     keras.utils.set_random_seed(0)
     x = cycles()

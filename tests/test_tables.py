@@ -182,7 +182,7 @@ def test_networks_learn_from_tables(make):
     assert np.isfinite(model.predict(odd, verbose=0)).all()
 
 
-@pytest.mark.parametrize("make", NETWORKS)
+@pytest.mark.parametrize("make", some_slow(NETWORKS, NETWORKS[1], name=lambda x: x.__name__))
 def test_networks_of_tables_become_files(make, tmp_path):
     import export
 

@@ -78,6 +78,7 @@ def test_what_is_over_the_budget_is_refused_and_not_trained(tmp_path, measured):
     assert any(c["latency_ms"] <= 0 for c in constraints)
 
 
+@slow
 def test_most_of_what_is_too_slow_is_foretold(tmp_path, measured, capsys):
     budget = tuning.Budget(latency_ms=cost(8))
     tuner = search(tmp_path, budget=budget, max_trials=14)

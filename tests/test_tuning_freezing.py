@@ -7,6 +7,7 @@ import pytest
 import backbones
 import heads
 import tuning
+from tests.slow import some_slow
 from tests.small_networks import SIDE, data, moved, network, values
 
 # A step of TensorFlow takes seconds to trace: one test traces them, the others need not.
@@ -122,7 +123,7 @@ ALL = {"stem", "stage1", "stage2", "head"}
 EXPECTED = [{"head"}, {"stage2", "head"}, {"stage2", "head"}, ALL - {"stem"}, ALL]
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "scaled", "layerwise"])
+@pytest.mark.parametrize("optimizer", some_slow(["adam", "scaled", "layerwise"], "scaled"))
 def test_stages_thaw_under_fit_with_every_optimizer(optimizer):
     model, _ = network()
     made = {
