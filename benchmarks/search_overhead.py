@@ -188,6 +188,8 @@ def memory(isolate):
     """Return the megabytes of this process after 10 and after 100 trials of one epoch."""
     from sklearn.datasets import load_digits
 
+    from benchmarks.search_overhead import dense  # by its name in every process
+
     x, y = load_digits(return_X_y=True)
     found = []
     with tempfile.TemporaryDirectory() as folder:
