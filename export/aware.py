@@ -55,6 +55,10 @@ def quantize_aware(model, calibration, *, weight_bits=8, input_shape=None):
         raise ValueError(f"`weight_bits` must be 8 or 4. Received: weight_bits={weight_bits!r}.")
     several = isinstance(model, (list, tuple))
     models = list(model) if several else [model]
+    for each in models:
+        signature.graph_of(each)
+        if signature.knows_ranges(each):
+            raise ValueError(f"A model is made aware once: train it. Received: {each.name!r}.")
     tensors = signature.inputs_of(models[0], input_shape)
     known = data.take(calibration, tensors)
     whole = _together(models)

@@ -117,17 +117,21 @@ class Quantized:
             return super().call(inputs)
 
     def rounded(self, kernel):
-        axis = self.axis if self.axis is None else self.axis % len(kernel.shape)
-        others = None if axis is None else [i for i in range(len(kernel.shape)) if i != axis]
-        most = ops.maximum(ops.max(ops.abs(ops.stop_gradient(kernel)), axis=others), TINY)
-        return fake_quant(kernel, -most, most, self.weight_bits, narrow_range=True, axis=axis)
+        given = {"num_bits": self.weight_bits, "narrow_range": True}
+        sizes = ops.abs(ops.stop_gradient(kernel))
+        if self.axis is None:
+            most = ops.maximum(ops.max(sizes), TINY)
+            return fake_quant(kernel, -most, most, **given)
+        # On JAX, Keras takes the ranges for those of the last axis, whichever it is.
+        kernel, sizes = (ops.swapaxes(x, self.axis, -1) for x in (kernel, sizes))
+        others = list(range(len(kernel.shape) - 1))
+        most = ops.maximum(ops.max(sizes, axis=others), TINY)
+        return ops.swapaxes(fake_quant(kernel, -most, most, axis=-1, **given), self.axis, -1)
 
 
 @register
 class QuantizedConv1D(Quantized, layers.Conv1D):
-    """A `Conv1D` of rounded weights, a range a filter."""
-
-    axis = -1
+    """A `Conv1D` of rounded weights; the converter takes one range for all only."""
 
 
 @register
@@ -149,18 +153,19 @@ class QuantizedConv2D(Quantized, layers.Conv2D):
 
 @register
 class QuantizedDepthwiseConv2D(Quantized, layers.DepthwiseConv2D):
-    """A `DepthwiseConv2D` of rounded weights, a range a channel."""
+    """A `DepthwiseConv2D` of rounded weights, a range a channel where it gives one each."""
 
-    axis = 2
+    @property
+    def axis(self):
+        return None if self.depth_multiplier > 1 else 2
 
 
 @register
 class QuantizedConv2DTranspose(Quantized, layers.Conv2DTranspose):
     """A `Conv2DTranspose` of weights of 8 bits; the converter takes one range for all only."""
 
-    def rounded(self, kernel):
-        self.weight_bits = 8
-        return super().rounded(kernel)
+    def __init__(self, *args, weight_bits=8, **kwargs):
+        super().__init__(*args, weight_bits=8, **kwargs)
 
 
 @register

@@ -53,6 +53,7 @@ class QuantizationReport:
         max_drop: By how much a file's score may be worse than Keras's.
         reference: Keras's own score.
         candidates: A `Candidate` each.
+        calibration: The samples that int8 files were calibrated on, by input.
         sensitivity: By path of layer, its share of the noise that layers make, each alone in 8
             bits.
     """
@@ -65,6 +66,7 @@ class QuantizationReport:
     reference: float
     candidates: list = field(default_factory=list)
     sensitivity: dict = field(default_factory=dict)
+    calibration: dict | None = field(default=None, repr=False, compare=False)
 
     def allows(self, candidate):
         """Return whether a candidate answers well enough."""
@@ -110,7 +112,7 @@ class QuantizationReport:
             return candidate.error
         if not candidate.parity.passed:
             return "; ".join(candidate.parity.failures)
-        if candidate.drop > self.max_drop:
+        if not candidate.drop <= self.max_drop:
             return f"drops more than {self.max_drop:g}"
         if self.slow(candidate):
             return "slower than float32"
@@ -150,7 +152,7 @@ class QuantizationReport:
     def to_dict(self):
         """Return the report as plain data."""
         return {
-            **{k: v for k, v in asdict(self).items() if k != "candidates"},
+            **{k: v for k, v in vars(self).items() if k not in ("candidates", "calibration")},
             "candidates": [
                 {**asdict(x), "path": x.path and str(x.path), "verdict": self.verdict(x)}
                 for x in self.candidates

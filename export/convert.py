@@ -17,7 +17,9 @@ from export import advice, savedmodel
 from export.errors import ExportError
 from export.fuse import fused
 from export.process import WorkerCrash, WorkerError, worker
+from export.signature import output_names
 
+OUTPUT = "output:"  # before the name of an output, among patterns
 ROOT = Path(__file__).parents[1]  # where `export` is, wherever the process went since
 
 
@@ -45,12 +47,12 @@ def convert(
 
 
 @contextlib.contextmanager
-def calibrated(model, samples, input_shape=None):
+def calibrated(model, samples, input_shape=None, imports=()):
     """Yield a function from paths of layers that compute in floats to the bytes of an int8 file.
 
     The model is traced, and its ranges are found, once.
     """
-    with _saved(model, "int8", samples, input_shape) as (folder, asked):
+    with _saved(model, "int8", samples, input_shape, imports) as (folder, asked):
         source = str(folder / "calibrated.tflite")
         ask(model, "calibrate", **asked | {"target": source})
 
@@ -75,7 +77,8 @@ def _saved(model, precision, samples, input_shape, imports=()):
         else:
             loops = _write_there(model, folder, input_shape, precision, imports)
         if precision == "int8":
-            advice.refuse_loops(loops, model)
+            if samples:
+                advice.refuse_loops(loops, model)
             values = enumerate((samples or {}).values())
             np.savez(folder / "calibration.npz", **{str(i): x for i, x in values})
         yield (
@@ -105,11 +108,17 @@ def stay(model, float_layers=()):
                 f"Received: {path!r}. There are {', '.join(known[:20])}"
                 f"{', …' if len(known) > 20 else ''}."
             )
-    # Keras numbers a scope that it enters again: "decoder_1/".
-    found = [rf"(^|[/;]){re.escape(name)}(_\d+)?/" for name in sorted(names)]
+    # Keras opens a scope twice for each call, so that all are numbered: "decoder_1/". Layers of
+    # flat models have their paths as names: "stem.conv_1/".
+    found = [rf"(^|[/;]){re.escape(name)}_\d+/" for name in sorted(names)]
     for path in float_layers:
-        steps = r"(_\d+)?[./]".join(map(re.escape, path.split(".")))
-        found.append(rf"(^|;){re.escape(model.name)}(_\d+)?/{steps}(_\d+)?[./]")
+        steps = r"(_\d+/|\.)".join(map(re.escape, path.split(".")))
+        found.append(rf"(^|;){re.escape(model.name)}_\d+/{steps}(_\d+/|\.)")
+    if float_layers:
+        for name, x in zip(output_names(model), flatten(model).outputs):
+            maker = x._keras_history.operation.name
+            if any(maker == path or maker.startswith(f"{path}.") for path in float_layers):
+                found.append(f"{OUTPUT}{name}")  # its tensor is not named by the layer
     return found
 
 

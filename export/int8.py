@@ -5,6 +5,8 @@ import sys
 
 import numpy as np
 
+OUTPUT = "output:"  # before the name of an output, among patterns of scopes
+
 
 def calibrated(folder, names, calibration):
     """Return a float file whose tensors have the ranges that samples gave them."""
@@ -99,15 +101,29 @@ def tensors_of(patterns, content):
     model = schema.Model.GetRootAs(content, 0)
     graph = model.Subgraphs(0)
     names = [graph.Tensors(i).Name().decode() for i in range(graph.TensorsLength())]
-    scope = re.compile("|".join(patterns))
+    scopes = [x for x in patterns if not x.startswith(OUTPUT)]
+    scope = re.compile("|".join(scopes) or "(?!)")
+    ends = _outputs(model, [x for x in patterns if x.startswith(OUTPUT)])
     found = {}
     for i in range(graph.OperatorsLength()):
         operation = graph.Operators(i)
         read = operation.InputsAsNumpy().tolist() if operation.InputsLength() else []
         made = operation.OutputsAsNumpy().tolist()
         code = model.OperatorCodes(operation.OpcodeIndex())
-        ends = max(code.BuiltinCode(), code.DeprecatedBuiltinCode()) in weighted
-        follows = not ends and any(x in found for x in read)
-        if follows or any(scope.search(names[x]) for x in made):
+        again = max(code.BuiltinCode(), code.DeprecatedBuiltinCode()) in weighted
+        follows = not again and any(x in found for x in read)
+        if follows or any(x in ends or scope.search(names[x]) for x in made):
             found.update((x, names[x]) for x in made)
     return list(found.values())
+
+
+def _outputs(model, patterns):
+    """Return the places of the tensors that are outputs of these names."""
+    found = set()
+    for i in range(model.SignatureDefsLength()):
+        signature = model.SignatureDefs(i)
+        for j in range(signature.OutputsLength()):
+            made = signature.Outputs(j)
+            if OUTPUT + made.Name().decode() in patterns:
+                found.add(made.TensorIndex())
+    return found

@@ -7,18 +7,11 @@ from pathlib import Path
 import keras
 
 from export import samples as data_of
-from export import schema, signature
-from export.candidates import Candidate, QuantizationReport
-from export.convert import calibrated, convert, paths_of
-from export.errors import ExportError, ParityError
-from export.parity import TOLERANCES
-from export.reference import answers, checked, in_float32, run
+from export import signature
+from export.bench import Bench
+from export.candidates import QuantizationReport
+from export.reference import answers, in_float32
 from export.scoring import agreement, gathered, score_of
-from export.timing import ask
-from export.together import side_by_side
-
-FEW = 64  # samples on which layers are ranked
-MOST_FLOAT = 0.5  # share of the layers that may stay in floats
 
 
 def quantization_report(
@@ -34,6 +27,7 @@ def quantization_report(
     threads=1,
     rank=True,
     folder=None,
+    imports=(),
     verbose=1,
 ):
     """Make a file of each precision, measure and score all, and say which to take.
@@ -62,6 +56,7 @@ def quantization_report(
         rank: Whether to rank the layers, also where 8 bits do no harm. It takes a second or more
             for each layer.
         folder: Where to keep the files, by default nowhere.
+        imports: As in `to_tflite`.
         verbose: 0 for silence, 1 for a line of progress.
 
     Returns:
@@ -86,6 +81,18 @@ def quantization_report(
             f"`max_drop` must be a number from 0, in the metric's unit. Received: {max_drop!r}."
         )
     signature.graph_of(model)
+    if signature.knows_ranges(model):
+        raise ValueError(
+            'A model of quantize_aware is exported with precision="int8": there is nothing to '
+            f"choose. Received: {model.name!r}."
+        )
+    known = metric is None or isinstance(metric, keras.Metric)
+    if not known and (isinstance(metric, type) or not callable(metric)):
+        raise ValueError(
+            f"`metric` must be a keras.Metric or a function. Received: metric={metric!r}."
+        )
+    if metric is None and mode == "min":
+        raise ValueError('Agreement with Keras is better the more: mode="max". Received: "min".')
     tensors = signature.inputs_of(model, input_shape)
     missing = data_of.may_be_missing(model, "float32")
     samples, targets = gathered(data, tensors, missing=missing)
@@ -110,6 +117,7 @@ def quantization_report(
         samples=len(next(iter(samples.values()))),
         max_drop=max_drop,
         reference=score_of(metric, targets, expected),
+        calibration=ranges,
     )
     if not math.isfinite(found.reference):
         raise ValueError(
@@ -118,125 +126,10 @@ def quantization_report(
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(folder or temporary).expanduser()
         place.mkdir(parents=True, exist_ok=True)
-        bench = _Bench(model, found, place, samples, known, targets, metric, tolerance or {})
-        bench.make_all(ranges, input_shape, rank, verbose)
+        bench = Bench(model, found, place, samples, known, targets, metric, tolerance or {})
+        bench.make_all(input_shape, rank, imports, verbose)
         bench.time(threads)
     if folder is None:
         for each in found.candidates:
             each.path = None
     return found
-
-
-class _Bench:
-    """Makes and judges the candidates of one report."""
-
-    def __init__(self, model, report, folder, samples, known, targets, metric, tolerance):
-        self.model, self.report, self.folder = model, report, folder
-        self.samples, self.known, self.targets = samples, known, targets
-        self.metric, self.tolerance = metric, tolerance
-
-    def make_all(self, ranges, input_shape, rank, verbose):
-        plain = [x for x in TOLERANCES if x != "int8"]
-        paths = paths_of(self.model)
-        steps = len(TOLERANCES) + len(paths) * bool(rank)
-        bar = keras.utils.Progbar(steps, verbose=verbose, unit_name="file")
-        for precision in plain:
-            content = self.attempt(
-                Candidate(precision, precision),
-                lambda precision=precision: convert(self.model, precision, None, input_shape),
-            )
-            if precision == "float32" and content is None:
-                raise ExportError(self.report.candidates[0].error)
-            bar.add(1)
-        try:
-            with calibrated(self.model, ranges, input_shape) as quantized:
-                whole = self.attempt(Candidate("int8", "int8"), quantized)
-                bar.add(1)
-                harm = whole is None or not self.report.allows(self.report.candidates[-1])
-                if whole is not None and (rank or harm):
-                    self.rank(quantized, paths, bar)
-                    if harm:
-                        self.keep_some_in_floats(quantized)
-        except ExportError as error:
-            self.report.candidates.append(Candidate("int8", "int8", error=str(error)))
-        bar.update(steps, finalize=True)
-
-    def attempt(self, candidate, make):
-        """Make a candidate's file and judge it; return its path, or `None` where there is none."""
-        self.report.candidates.append(candidate)
-        path = self.folder / f"{candidate.name.replace(', ', '_').replace(' ', '_')}.tflite"
-        try:
-            path.write_bytes(make())
-            candidate.path = path
-            candidate.size = path.stat().st_size
-            candidate.ops = dict(schema.read(path).ops)
-            limits = self.tolerance.get(candidate.precision)
-            try:
-                candidate.parity = checked(
-                    self.model, path, self.known, candidate.precision, limits
-                )
-            except ParityError as error:
-                candidate.parity = error.parity
-            candidate.score = score_of(self.metric, self.targets, run(path, self.samples))
-        except ExportError as error:
-            candidate.error = str(error)
-            return None
-        sign = 1 if self.report.mode == "max" else -1
-        candidate.drop = sign * (self.report.reference - candidate.score)
-        return path
-
-    def rank(self, quantized, paths, bar):
-        """Find how much of the noise of 8 bits each layer makes where it alone has them."""
-        few = {name: x[:FEW] for name, x in self.known.items()}
-        expected = answers(self.model, few)
-        part = self.folder / ".layer.tflite"
-
-        def noise(float_layers):
-            part.write_bytes(quantized(float_layers))
-            return _noise(expected, run(part, few))
-
-        try:
-            rest = noise(paths)  # what has no weights
-            alone = {}
-            for path in paths:
-                others = tuple(x for x in paths if x != path)
-                alone[path] = max(0.0, noise(others) - rest)
-                bar.add(1)
-        finally:
-            part.unlink(missing_ok=True)
-        whole = sum(alone.values()) or 1.0
-        self.report.sensitivity = {path: share / whole for path, share in alone.items()}
-
-    def keep_some_in_floats(self, quantized):
-        """Make files in which more and more of the most sensitive layers stay in floats."""
-        order = sorted(self.report.sensitivity, key=self.report.sensitivity.get, reverse=True)
-        count = 1
-        while count <= MOST_FLOAT * len(order):
-            some = tuple(order[:count])
-            name = f"int8, {count} in float"
-            candidate = Candidate(name, "int8", float_layers=some)
-            self.attempt(candidate, lambda some=some: quantized(some))
-            if self.report.allows(candidate):
-                return
-            count *= 2
-
-    def time(self, threads):
-        made = [x for x in self.report.candidates if x.error is None]
-        found = side_by_side([x.path for x in made], threads=threads, runs=20)
-        for each, timed in zip(made, found.files):
-            least, most = found.noise if each is made[0] else (timed.lowest, timed.highest)
-            each.latency_ms, each.spread = timed.median_ms, (most - least) / timed.ratio
-            request = {"file": str(each.path.absolute()), "runs": 1, "threads": threads}
-            facts = ask("latency.py", request | {"signature": None}, each.path)
-            each.memory = facts["peak_memory"]
-
-
-def _noise(expected, actual):
-    """Return the error of all outputs as a share of what they hold, each output alike."""
-    total = 0.0
-    for name, reference in expected.items():
-        if reference.dtype.kind == "f":
-            error = actual[name].astype("float64") - reference
-            signal = float((reference.astype("float64") ** 2).mean())
-            total += float((error**2).mean()) / signal if signal else 0.0
-    return total

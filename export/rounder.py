@@ -80,7 +80,9 @@ class Rounder:
             plain = getattr(before, "activation", None) is ACTIVATIONS.linear
             last = norm.axis in (-1, len(x.shape) - 1)
             once = isinstance(before, keras.Layer) and len(before._inbound_nodes) == 1
-            if alone and plain and last and once and hasattr(before, "use_bias"):
+            takes = quantized_kind(before) and hasattr(before, "use_bias")
+            known = {id(before), id(norm)} <= self.rounded
+            if alone and plain and last and once and takes and known:
                 found[id(norm)] = before
         return found
 
@@ -161,7 +163,7 @@ class Rounder:
         if kind:
             copy.set_weights(_folded(layer, norm))
         elif layer.weights:
-            copy.set_weights(layer.get_weights())
+            _hand_on(layer, copy)
             if isinstance(layer, layers.BatchNormalization):
                 copy.trainable = False  # its statistics stay
         return copy
@@ -170,6 +172,16 @@ class Rounder:
         if "float" not in x.dtype:
             return x
         return FakeQuant(name=name)(x)
+
+
+def _hand_on(layer, copy):
+    """Give a copy what a layer holds, as saving and loading do: some settle on it."""
+    if any(layer._flatten_layers(include_self=False)):
+        copy.set_weights(layer.get_weights())
+        return
+    store = {}
+    layer.save_own_variables(store)
+    copy.load_own_variables({key: np.array(value) for key, value in store.items()})
 
 
 def _function(operation):

@@ -22,7 +22,11 @@ def gathered(data, inputs, *, missing=False):
     Raises:
         ValueError: If there are not as many targets as samples.
     """
-    arrays = isinstance(data, list) and len(data) == len(inputs)
+    arrays = (
+        isinstance(data, list)
+        and len(data) == len(inputs)
+        and not isinstance(data[0], (tuple, dict))
+    )
     whole = isinstance(data, (tuple, dict)) or hasattr(data, "shape") or arrays
     if whole:
         batches, most = [data if isinstance(data, tuple) else (data,)], sys.maxsize

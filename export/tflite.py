@@ -35,6 +35,7 @@ def to_tflite(
     metadata=None,
     float_layers=(),
     metric=None,
+    mode="max",
     max_drop=0.01,
 ):
     """Write a model as a `.tflite` file that is proven to answer as Keras does.
@@ -77,7 +78,7 @@ def to_tflite(
             `heads.for_task` makes the model.
         float_layers: Layers that compute in floats in an int8 file, by their paths in
             `blocks.flatten`: `("stem", "block3.scale")`.
-        metric, max_drop: What `"auto"` chooses by, with `inputs=(inputs, targets)`: see
+        metric, mode, max_drop: What `"auto"` chooses by, with `inputs=(inputs, targets)`: see
             `quantization_report`.
 
     Returns:
@@ -101,6 +102,11 @@ def to_tflite(
         embed.check_names(labels, files)
     report = precision if isinstance(precision, QuantizationReport) else None
     if precision == "auto":
+        if tolerance is not None:
+            raise ValueError(
+                'A tolerance belongs to a precision: quantization_report(…, tolerance={"int8": 25})'
+                f', then precision=report. Received: tolerance={tolerance!r} with "auto".'
+            )
         if inputs is None:
             raise ValueError(
                 '"auto" needs samples to choose by. Received: inputs=None. Give inputs=(inputs, '
@@ -110,21 +116,28 @@ def to_tflite(
             model,
             inputs,
             metric,
+            mode=mode,
             max_drop=max_drop,
             calibration=calibration,
             input_shape=input_shape,
             rank=False,
+            imports=imports,
         )
+        inputs = report.calibration if calibration is None else inputs
     if report:
         precision, float_layers = report.recommended.precision, report.recommended.float_layers
-        if precision == "int8" and calibration is None:
-            calibration = inputs
+        calibration = report.calibration  # what the judged file was made with
     limits_of(precision, tolerance)
     aware = signature.knows_ranges(model)
     if aware and precision != "int8":
         raise ValueError(
             'A model of quantize_aware becomes a file of precision="int8". '
             f"Received: precision={precision!r}."
+        )
+    if aware and float_layers:
+        raise ValueError(
+            "A model of quantize_aware knows what is rounded. Received: "
+            f"float_layers={float_layers!r}. Leave them out."
         )
     missing = data.may_be_missing(model, precision)
     if calibration is not None:

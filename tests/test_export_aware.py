@@ -190,12 +190,49 @@ def test_activations_are_those_of_keras(name):
 
 
 @pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.SeparableConv2D(4, 3, padding="same"),
+        lambda: layers.Conv2D(6, 3, groups=3),
+        lambda: layers.DepthwiseConv2D(3, depth_multiplier=2),
+        lambda: layers.Conv2DTranspose(4, 3, strides=2),
+        lambda: layers.Dense(4),
+    ],
+    ids=["separable", "grouped", "multiplied", "transposed", "dense"],
+)
+def test_a_normalization_is_never_lost(make, tmp_path):
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3), name="image")
+    first = layers.Normalization()
+    first.adapt(IMAGES)
+    norm = layers.BatchNormalization()
+    x = norm(make()(first(image)))
+    norm.set_weights([w + RNG.uniform(0.5, 2.0, w.shape) for w in norm.get_weights()])
+    model = keras.Model(image, layers.GlobalAveragePooling2D()(x))
+    aware = export.quantize_aware(model, IMAGES)
+    answers = [x.predict(IMAGES, verbose=0) for x in (model, aware)]
+    assert decibels(*answers) > 25
+    path = tmp_path / "a.tflite"
+    export.to_tflite(aware, path, "int8", inputs=IMAGES, tolerance=30, measure=False)
+
+
+def test_lines_of_numbers_become_files(tmp_path):
+    steps = keras.Input((16, 3), name="steps")
+    x = layers.Conv1D(4, 3, activation="relu")(steps)
+    aware = export.quantize_aware(keras.Model(steps, layers.Dense(2)(x)), IMAGES[:, 0].repeat(2, 1))
+    export.to_tflite(
+        aware, tmp_path / "a.tflite", "int8", inputs=IMAGES[:, 0].repeat(2, 1), measure=False
+    )
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"weight_bits": 3}, "weight_bits=3"),
         ({"calibration": IMAGES[:, :4]}, "samples of shape"),
         ({"calibration": IMAGES[:0]}, "at least one sample"),
         ({"model": [network(), network()]}, "share their inputs"),
+        ({"model": export.quantize_aware(network(), IMAGES)}, "made aware once"),
     ],
 )
 def test_wrong_arguments_are_named(change, message):

@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as written
 
 import export
 from export import convert, schema
@@ -163,20 +164,26 @@ def test_auto_takes_what_it_recommends_and_errors_may_be_what_is_least(tmp_path)
         return np.mean(np.abs(y - answers))
 
     bundle = export.to_tflite(
-        model, tmp_path / "a.tflite", "auto", inputs=(IMAGES, targets), metric=error, measure=False
+        model,
+        tmp_path / "a.tflite",
+        "auto",
+        inputs=(IMAGES, targets),
+        metric=error,
+        mode="min",
+        measure=False,
     )
     assert bundle.report.metric == "error" and bundle.report.reference == pytest.approx(
         0.5, abs=0.01
     )
     assert bundle.precision == bundle.report.recommended.precision
     assert bundle.parity.passed and all(x.path is None for x in bundle.report.candidates)
-    assert all(x.drop == pytest.approx(0.5 - x.score, abs=1e-5) for x in bundle.report.candidates)
+    assert all(x.drop == pytest.approx(x.score - 0.5, abs=1e-5) for x in bundle.report.candidates)
 
 
 def test_what_does_not_become_int8_is_said_and_the_rest_is_there():
     steps = keras.Input((4, 3), name="steps")
     model = keras.Model(steps, keras.layers.GRU(2, name="gru")(steps))
-    report = export.quantization_report(model, IMAGES[:8, 0, :4, :3], mode="min", verbose=0)
+    report = export.quantization_report(model, IMAGES[:8, 0, :4, :3], verbose=0)
     assert report.metric == "agreement with Keras" and report.reference == 1.0
     states = {x.name: x.error for x in report.candidates}
     assert list(states) == ["float32", "float16", "weight_only", "dynamic", "int8"]
@@ -193,6 +200,9 @@ def test_what_does_not_become_int8_is_said_and_the_rest_is_there():
         ({"data": 3}, "Received: int"),
         ({"data": (IMAGES[:, :4], np.zeros(80))}, "samples of shape"),
         ({"mode": "best"}, "mode='best'"),
+        ({"data": IMAGES, "metric": None, "mode": "min"}, "better the more"),
+        ({"metric": "accuracy"}, "metric='accuracy'"),
+        ({"metric": keras.metrics.SparseCategoricalAccuracy}, "must be a keras.Metric"),
         ({"max_drop": -1}, "Received: -1"),
         ({"max_drop": True}, "Received: True"),
         ({"metric": lambda y, answers: answers}, "must give one number"),
@@ -235,6 +245,41 @@ def test_named_layers_stay_in_floats_and_unknown_ones_are_refused(tmp_path):
     assert bundle.ops["QUANTIZE"] == 2 and bundle.ops["DEQUANTIZE"] == 2
 
 
+def test_the_scope_of_a_layer_is_no_other_s():
+    """With Keras's own names: conv2d, conv2d_1, conv2d_2; the last makes the output."""
+    keras.utils.set_random_seed(0)
+    keras.backend.clear_session()
+    x = image = keras.Input((8, 8, 4), name="image")
+    for _ in range(3):
+        x = keras.layers.Conv2D(4, 3)(x)
+    model = keras.Model(image, x)
+    with convert.calibrated(model, {"image": IMAGES[:4]}) as quantized:
+        sizes = {}
+        for path in convert.paths_of(model):
+            (content,) = [quantized((path,))]
+            graph = written.Model.GetRootAs(content, 0).Subgraphs(0)
+            kernels = [
+                graph.Operators(i).Inputs(1)
+                for i in range(graph.OperatorsLength())
+                if graph.Operators(i).InputsLength() == 3
+            ]
+            floats = [graph.Tensors(k).Type() == written.TensorType.FLOAT32 for k in kernels]
+            sizes[path] = floats
+    assert sizes == {
+        "conv2d": [True, False, False],
+        "conv2d_1": [False, True, False],
+        "conv2d_2": [False, False, True],
+    }
+
+
+def test_an_aware_model_has_nothing_to_choose(tmp_path):
+    aware = export.quantize_aware(network(), IMAGES)
+    with pytest.raises(ValueError, match="nothing to choose"):
+        export.quantization_report(aware, IMAGES)
+    with pytest.raises(ValueError, match="float_layers"):
+        export.to_tflite(aware, tmp_path / "a.tflite", "int8", float_layers=["first"])
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_int8_is_what_the_converter_makes(tmp_path):
     tf = pytest.importorskip("tensorflow")
@@ -262,8 +307,6 @@ def test_weights_alone_have_8_bits_and_lie_inside_the_file(tmp_path):
     kinds = {x.dtype for x in schema.read(path).inputs}
     assert kinds == {"float32"} and schema.read(path).ops["DEQUANTIZE"] >= 3
     assert export.associated_files(path) == {"a.txt": b"b"}
-    from ai_edge_litert import schema_py_generated as written
-
     found = written.Model.GetRootAs(path.read_bytes(), 0)
     offsets = [found.Buffers(i).Offset() for i in range(found.BuffersLength())]
     assert set(offsets) <= {0, 1}
