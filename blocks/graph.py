@@ -46,7 +46,7 @@ def trace(model, *, fuse=False):
     The copy has fresh weights until the third, a function, is called.
     """
     flat, copies, copier = _trace(model, fuse)
-    return flat, copies, copier.copy_weights
+    return flat, copies, lambda: [hand_on(*pair) for pair in copier.made.values()]
 
 
 def trace_layers(model):
@@ -140,7 +140,7 @@ class _Copier:
             if opened is not None:
                 return opened
         if id(operation) not in self.made:
-            self.made[id(operation)] = operation, _copy(operation, self.unique(name))
+            self.made[id(operation)] = operation, copied(operation, self.unique(name))
         copy = self.made[id(operation)][1]
         if isinstance(copy, keras.Layer) and "mask" in inspect.signature(copy.call).parameters:
             # What an opened layer would have handed on at run time is handed on in the graph.
@@ -193,15 +193,16 @@ class _Copier:
         self.taken.add(new)
         return new
 
-    def copy_weights(self):
-        for old, new in self.made.values():
-            if _sublayers(old):
-                new.set_weights([np.array(w) for w in old.get_weights()])
-            elif isinstance(old, keras.Layer) and old.weights:
-                store = {}
-                old.save_own_variables(store)
-                # Copies: JAX gives arrays of the original away when it trains or predicts.
-                new.load_own_variables({key: np.array(value) for key, value in store.items()})
+
+def hand_on(old, new):
+    """Give a copy of an operation what the operation holds, as saving and loading do."""
+    if _sublayers(old):
+        new.set_weights([np.array(w) for w in old.get_weights()])
+    elif isinstance(old, keras.Layer) and old.weights:
+        store = {}
+        old.save_own_variables(store)
+        # Copies: JAX gives arrays of the original away when it trains or predicts.
+        new.load_own_variables({key: np.array(value) for key, value in store.items()})
 
 
 def _sublayers(operation):
@@ -231,7 +232,8 @@ def _cast(x, dtype):
     return x if x.dtype == dtype else ops.cast(x, dtype)
 
 
-def _copy(operation, name):
+def copied(operation, name):
+    """Return an operation of the same configuration by a name, with fresh weights."""
     if isinstance(operation, keras.layers.Lambda):  # code that is in memory already
         return keras.layers.Lambda.from_config(
             {**operation.get_config(), "name": name}, safe_mode=False

@@ -16,10 +16,10 @@ from blocks import flatten
 from export import advice, savedmodel
 from export.errors import ExportError
 from export.fuse import fused
+from export.int8 import OUTPUT
 from export.process import WorkerCrash, WorkerError, worker
 from export.signature import output_names
 
-OUTPUT = "output:"  # before the name of an output, among patterns
 ROOT = Path(__file__).parents[1]  # where `export` is, wherever the process went since
 
 

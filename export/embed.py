@@ -11,6 +11,7 @@ from export.associated import appended, associated_files
 from export.compact import share_buffers, sharing_builder
 from export.errors import ExportError
 from export.files import aside, target, write_json
+from export.int8 import bring_inside
 from export.metadata import DETECTIONS, LABELS, check_fit, checked_labels, metadata_of
 from export.metadata_tables import packed, unpacked
 from export.reference import run
@@ -108,10 +109,7 @@ def embedded(content, metadata, labels, files):
     from ai_edge_litert import schema_py_generated as flat
 
     model = flat.ModelT.InitFromObj(flat.Model.GetRootAs(content, 0))
-    for buffer in model.buffers:  # what lies behind the flatbuffer comes inside
-        if (buffer.offset or 0) > 1:
-            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
-            buffer.offset = buffer.size = 0
+    bring_inside(model, content)
     if len(model.subgraphs) != 1:
         raise ExportError(
             "A task runs a file of one graph, so without loops. Received: "

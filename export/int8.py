@@ -39,11 +39,16 @@ def weights_quantized(content):
 def inside(content):
     """Return a file with the weights in its flatbuffer that lie behind it."""
     model, builder = opened(content)
+    bring_inside(model, content)
+    return closed(model, builder)
+
+
+def bring_inside(model, content):
+    """Give the buffers of a file's objects the data that lies behind its flatbuffer."""
     for buffer in model.buffers:
         if (buffer.offset or 0) > 1:
             buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
             buffer.offset = buffer.size = 0
-    return closed(model, builder)
 
 
 def opened(content):

@@ -86,8 +86,8 @@ def quantization_report(
             'A model of quantize_aware is exported with precision="int8": there is nothing to '
             f"choose. Received: {model.name!r}."
         )
-    known = metric is None or isinstance(metric, keras.Metric)
-    if not known and (isinstance(metric, type) or not callable(metric)):
+    fits = metric is None or isinstance(metric, keras.Metric)
+    if not fits and (isinstance(metric, type) or not callable(metric)):
         raise ValueError(
             f"`metric` must be a keras.Metric or a function. Received: metric={metric!r}."
         )

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops, tree
 
-from blocks.graph import nodes_between
+from blocks.graph import copied, hand_on, nodes_between
 from export.aware_layers import FakeQuant, QuantizedActivation, quantized_kind
 
 ACTIVATIONS = keras.activations
@@ -141,47 +141,35 @@ class Rounder:
     def again(self, operation, name):
         """Return the copy of an operation by a name; a layer that is called twice has one."""
         if not isinstance(operation, layers.Layer):
-            copy = object.__new__(type(operation))
-            vars(copy).update(vars(operation), name=name, _inbound_nodes=[], _outbound_nodes=[])
-            return copy
+            return copied(operation, name)
         if id(operation) not in self.made:
             self.made[id(operation)] = self.copy(operation, name)
         return self.made[id(operation)]
 
     def copy(self, layer, name):
         """Return a copy of a layer that rounds its weights, with a normalization in them."""
-        kind, norm = quantized_kind(layer) if id(layer) in self.rounded else None, None
-        config = {**layer.get_config(), "name": name}
-        if kind:
-            norm = next((x for x in self.flat.layers if self.folded.get(id(x)) is layer), None)
-            config = {**config, "activation": "linear", "weight_bits": self.bits}
-            if norm is not None:
-                config["use_bias"] = True
-        copy = (kind or type(layer)).from_config(config)
-        if layer.built and (first := layer.get_build_config()):
-            copy.build_from_config(first)
-        if kind:
-            copy.set_weights(_folded(layer, norm))
-        elif layer.weights:
-            _hand_on(layer, copy)
+        kind = quantized_kind(layer) if id(layer) in self.rounded else None
+        if kind is None:
+            copy = copied(layer, name)
+            hand_on(layer, copy)
             if isinstance(layer, layers.BatchNormalization):
                 copy.trainable = False  # its statistics stay
+            return copy
+        config = {**layer.get_config(), "name": name}
+        config |= {"activation": "linear", "weight_bits": self.bits}
+        norm = next((x for x in self.flat.layers if self.folded.get(id(x)) is layer), None)
+        if norm is not None:
+            config["use_bias"] = True
+        copy = kind.from_config(config)
+        if layer.built and (first := layer.get_build_config()):
+            copy.build_from_config(first)
+        copy.set_weights(_folded(layer, norm))
         return copy
 
     def range(self, x, name):
         if "float" not in x.dtype:
             return x
         return FakeQuant(name=name)(x)
-
-
-def _hand_on(layer, copy):
-    """Give a copy what a layer holds, as saving and loading do: some settle on it."""
-    if any(layer._flatten_layers(include_self=False)):
-        copy.set_weights(layer.get_weights())
-        return
-    store = {}
-    layer.save_own_variables(store)
-    copy.load_own_variables({key: np.array(value) for key, value in store.items()})
 
 
 def _function(operation):

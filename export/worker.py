@@ -32,8 +32,6 @@ def prepare():
 
 def save(keras_file, folder, input_shape, precision, modules, path):
     """Write a `.keras` file as a SavedModel; return the names of the loops in it."""
-    import importlib
-
     sys.path[:] = path
     for module in modules:
         importlib.import_module(module)

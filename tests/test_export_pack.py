@@ -16,6 +16,7 @@ import pytest
 from keras import layers
 
 import export
+from export import bundle_facts
 from export.starter import TEMPLATES, starter
 
 on_tensorflow = pytest.mark.skipif(
@@ -363,3 +364,7 @@ def test_templates_are_part_of_the_package():
     found = {x for pattern in setup["package-data"]["export"] for x in root.glob(pattern)}
     wanted = {x for x in TEMPLATES.rglob("*") if x.is_file()}
     assert len(wanted) == 11 and wanted <= found
+
+
+def test_a_bundle_has_bounds_for_every_precision():
+    assert list(bundle_facts.TOLERANCES) == list(export.TOLERANCES)

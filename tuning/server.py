@@ -50,15 +50,8 @@ class Server(optuna.storages.RDBStorage):
         options = {"pool_pre_ping": True}
         if url.get_driver_name() in TAKE_TIMEOUT and "connect_timeout" not in url.query:
             options["connect_args"] = {"connect_timeout": FIRST}
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                super().__init__(url.render_as_string(hide_password=False), engine_kwargs=options)
-                break
-            except sqlalchemy.exc.OperationalError as error:
-                if not begins(error) or time.monotonic() > until:
-                    raise
-            time.sleep(0.5)
+        text, start = url.render_as_string(hide_password=False), super().__init__
+        patiently(lambda: start(text, engine_kwargs=options), begins)
         sqlalchemy.event.listen(self.engine, "do_connect", connect)
 
 
@@ -68,12 +61,18 @@ for _name in {*optuna.storages.BaseStorage.__abstractmethods__, *OF_CACHE}:
 
 def connect(dialect, record, args, params):
     """Return a connection as soon as there is one; see SQLAlchemy's event `do_connect`."""
+    lost = dialect.loaded_dbapi.OperationalError
+    return patiently(lambda: dialect.connect(*args, **params), lambda x: isinstance(x, lost))
+
+
+def patiently(call, passes):
+    """Return what a call returns, made again for a while as long as its errors pass."""
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            return dialect.connect(*args, **params)
-        except dialect.loaded_dbapi.OperationalError:
-            if time.monotonic() > until:
+            return call()
+        except Exception as error:
+            if not passes(error) or time.monotonic() > until:
                 raise
         time.sleep(0.5)
 
@@ -81,6 +80,8 @@ def connect(dialect, record, args, params):
 def begins(error):
     """Return whether PostgreSQL says that it starts, or ends to start again."""
     states = "starting up", "shutting down", "recovery mode", "not yet accepting"
+    if not isinstance(error, sqlalchemy.exc.OperationalError):
+        return False
     return getattr(error.orig, "sqlstate", None) == "57P03" or any(x in str(error) for x in states)
 
 
