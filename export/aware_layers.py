@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 TINY = 1e-6  # a range is never empty
+NEXT_TO_1 = 1 + 2.0**-23  # the next number of 32 bits
 FIXED = {  # ranges that the operations of files have always
     "sigmoid": (0.0, 255 / 256),
     "softmax": (0.0, 255 / 256),
@@ -57,6 +58,20 @@ class FakeQuant(layers.Layer):
 
     def compute_output_shape(self, shape):
         return shape
+
+
+@register
+class Unrounded(layers.Layer):
+    """Hands what it reads to operations that compute in floats.
+
+    Without it, the converter spreads the range of what they read over averages, cuts and moves
+    among them. It stops at a product, and it takes out a product with 1 itself.
+
+    Shape: Any shape to the same.
+    """
+
+    def call(self, x):
+        return x * NEXT_TO_1
 
 
 @register
@@ -135,6 +150,11 @@ class QuantizedConv1D(Quantized, layers.Conv1D):
 
 
 @register
+class QuantizedDepthwiseConv1D(Quantized, layers.DepthwiseConv1D):
+    """A `DepthwiseConv1D` of rounded weights; the converter takes one range for all only."""
+
+
+@register
 class QuantizedConv2D(Quantized, layers.Conv2D):
     """A `Conv2D` of rounded weights, a range a filter."""
 
@@ -182,6 +202,7 @@ QUANTIZED = {
     kind: made
     for made in (
         QuantizedConv1D,
+        QuantizedDepthwiseConv1D,
         QuantizedConv2D,
         QuantizedDepthwiseConv2D,
         QuantizedConv2DTranspose,

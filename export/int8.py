@@ -132,3 +132,43 @@ def _outputs(model, patterns):
             if OUTPUT + made.Name().decode() in patterns:
                 found.add(made.TensorIndex())
     return found
+
+
+def unrounded(content):
+    """Return a file in which nothing between operations in floats is rounded to a fixed range.
+
+    The converter rounds what a softmax, a sigmoid or tanh gives, whatever reads it: of two hundred
+    positions, all weights of attention would be a step or none.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = schema.BuiltinOperator
+    fixed = {kinds.SOFTMAX, kinds.LOG_SOFTMAX, kinds.LOGISTIC, kinds.TANH, kinds.L2_NORMALIZATION}
+    model, builder = opened(content)
+    graph = model.subgraphs[0]
+    codes = [max(x.builtinCode, x.deprecatedBuiltinCode) for x in model.operatorCodes]
+    makers = {x.outputs[0]: x for x in graph.operators if len(x.outputs) == 1}
+
+    def made_by(tensor, some):
+        maker = makers.get(tensor)
+        return maker if maker is not None and codes[maker.opcodeIndex] in some else None
+
+    exact = {}  # by tensor: what it was before it was rounded
+    for operation in graph.operators:
+        if codes[operation.opcodeIndex] == kinds.DEQUANTIZE:
+            rounds = made_by(operation.inputs[0], {kinds.QUANTIZE})
+            if rounds is not None and made_by(rounds.inputs[0], fixed) is not None:
+                exact[operation.outputs[0]] = rounds.inputs[0]
+    exact = {x: y for x, y in exact.items() if x not in graph.outputs}
+    if not exact:
+        return content
+    for operation in graph.operators:
+        operation.inputs = [exact.get(x, x) for x in operation.inputs]
+    graph.operators = [x for x in graph.operators if x.outputs[0] not in exact]
+    read = {i for x in graph.operators for i in x.inputs} | set(graph.outputs)
+    graph.operators = [
+        x
+        for x in graph.operators
+        if x.outputs[0] in read or made_by(x.outputs[0], {kinds.QUANTIZE}) is None
+    ]
+    return closed(model, builder)

@@ -5,7 +5,8 @@ import numpy as np
 from keras import layers, ops, tree
 
 from blocks.graph import copied, hand_on, nodes_between
-from export.aware_layers import FakeQuant, QuantizedActivation, quantized_kind
+from export.aware_layers import FakeQuant, QuantizedActivation, Unrounded, quantized_kind
+from export.steps import computes_in_floats
 
 ACTIVATIONS = keras.activations
 FUSED = (ACTIVATIONS.relu, ACTIVATIONS.relu6)  # a part of the operation before them in a file
@@ -43,7 +44,7 @@ class Rounder:
                 self.readers.setdefault(id(x), []).append(node)
         self.ends = {id(x) for x in flat.outputs}
         self.floating = set()
-        self.calls = {}
+        self.calls, self.reads = {}, {}
         self.folded = self.foldable()
         self.made = {}  # by id of a layer: its copy, for layers that are called twice
         fresh = [
@@ -95,6 +96,8 @@ class Rounder:
         function = operation.activation if kind else _function(operation)
         function = None if function is ACTIVATIONS.linear else function
         exact = self.exact(node, function)
+        if not kind and not function and self.in_floats(node):
+            args, kwargs = self.unrounded(name, args, kwargs)
         last = self.is_end(operation)  # an output keeps the name of what made it
         if id(operation) in self.folded or (function and not kind):
             y = args[0]
@@ -116,6 +119,26 @@ class Rounder:
         if isinstance(said, str):
             return QuantizedActivation(said, name=name)(y)
         return self.range(layers.Activation(function, name=f"{name}.function")(y), name)
+
+    def in_floats(self, node):
+        operation = node.operation
+        if isinstance(operation, (*KEEPS_RANGE, *PREPROCESSING)) or _changes_nothing(node):
+            return False
+        return getattr(operation, "stays_float", False) or computes_in_floats(node)
+
+    def unrounded(self, name, args, kwargs):
+        """Return arguments that operations in floats may read, in the file, too."""
+        made = {}
+
+        def read(x):
+            if not isinstance(x, keras.KerasTensor) or "float" not in x.dtype:
+                return x
+            if id(x) not in made:
+                count = self.reads[name] = self.reads.get(name, 0) + 1
+                made[id(x)] = Unrounded(name=f"{name}.input{count}")(x)
+            return made[id(x)]
+
+        return tree.map_structure(read, (args, kwargs))
 
     def is_end(self, operation):
         return any(id(x) in self.ends for n in operation._inbound_nodes for x in n.outputs)

@@ -61,6 +61,8 @@ def convert(folder, target, precision, names, calibration, floating):
         if precision == "float16":
             converter.target_spec.supported_types = [tf.float16]
         content = converter.convert()
+        if precision == "int8":
+            content = int8.unrounded(content)
         if precision == "weight_only":
             content = int8.weights_quantized(content)
     _write(target, content)
