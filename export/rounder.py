@@ -6,26 +6,11 @@ from keras import layers, ops, tree
 
 from blocks.graph import copied, hand_on, nodes_between
 from export.aware_layers import FakeQuant, QuantizedActivation, Unrounded, quantized_kind
-from export.steps import computes_in_floats
+from export.steps import KEEPS_RANGE, KEEPS_RANGE_OPS, PREPROCESSING, computes_in_floats
 
 ACTIVATIONS = keras.activations
 FUSED = (ACTIVATIONS.relu, ACTIVATIONS.relu6)  # a part of the operation before them in a file
 LAST = (ACTIVATIONS.softmax, ACTIVATIONS.sigmoid)  # computed in floats where they are the answer
-PREPROCESSING = (layers.Rescaling, layers.Normalization)
-KEEPS_RANGE = (
-    layers.Reshape,
-    layers.Flatten,
-    layers.Permute,
-    layers.MaxPooling1D,
-    layers.MaxPooling2D,
-    layers.GlobalMaxPooling2D,
-    layers.ZeroPadding2D,
-    layers.Cropping2D,
-    layers.Identity,
-    layers.Dropout,
-    layers.SpatialDropout2D,
-)
-KEEPS_RANGE_OPS = {"Reshape", "Transpose", "Squeeze", "ExpandDims", "GetItem", "Split", "Pad"}
 
 
 class Rounder:
@@ -121,8 +106,10 @@ class Rounder:
         return self.range(layers.Activation(function, name=f"{name}.function")(y), name)
 
     def in_floats(self, node):
+        """Return whether a node's operation reads what is rounded and computes in floats."""
         operation = node.operation
-        if isinstance(operation, (*KEEPS_RANGE, *PREPROCESSING)) or _changes_nothing(node):
+        moves = isinstance(operation, KEEPS_RANGE) or _changes_nothing(node)
+        if moves or isinstance(operation, PREPROCESSING) or id(operation) in self.folded:
             return False
         return getattr(operation, "stays_float", False) or computes_in_floats(node)
 
@@ -207,9 +194,11 @@ def _function(operation):
         )
         if not slope and not least and most in (None, 6, 6.0):
             return ACTIVATIONS.relu6 if most else ACTIVATIONS.relu
-    if isinstance(operation, layers.Softmax):
+    kind = type(operation).__name__
+    if kind == "Softmax":
         return ACTIVATIONS.softmax if operation.axis == -1 else None
-    return None
+    plain = ("Relu", "Relu6", "Sigmoid", "Silu", "Tanh")  # of `keras.ops`
+    return getattr(ACTIVATIONS, kind.lower()) if kind in plain else None
 
 
 def _changes_nothing(node):

@@ -1,29 +1,34 @@
-"""What a layer or operation computes in, in an int8 file that learned to round."""
+"""What the operations of an int8 file compute in: 8 bits, or floats."""
 
 import keras
 from keras import layers, tree
 
 from blocks.graph import nodes_between
 
-MOVES = {  # what leaves a range as it is
+PREPROCESSING = (layers.Rescaling, layers.Normalization)
+KEEPS_RANGE = (
+    layers.Reshape,
+    layers.Flatten,
+    layers.Permute,
+    layers.MaxPooling1D,
+    layers.MaxPooling2D,
+    layers.GlobalMaxPooling2D,
+    layers.ZeroPadding2D,
+    layers.Cropping2D,
+    layers.Identity,
+    layers.Dropout,
+    layers.SpatialDropout2D,
+)
+KEEPS_RANGE_OPS = {"Reshape", "Transpose", "Squeeze", "ExpandDims", "GetItem", "Split", "Pad"}
+MOVES = KEEPS_RANGE_OPS | {  # what is not computed
     "BroadcastTo",
     "Cast",
     "Concatenate",
-    "ExpandDims",
-    "Flatten",
-    "GetItem",
-    "Identity",
     "Moveaxis",
-    "Pad",
     "Repeat",
-    "Reshape",
-    "Split",
-    "Squeeze",
     "Stack",
     "StopGradient",
-    "SwapAxes",
     "Swapaxes",
-    "Transpose",
     "Unstack",
 }
 INTEGER = {  # what LiteRT computes in 8 bits at least as fast as in floats
@@ -56,10 +61,12 @@ INTEGER_LAYERS = (  # one operation of a file, though several of Keras
 
 
 def computes_in_floats(node):
-    """Return whether what a node computes stays in floats: it takes more than one rounding.
+    """Return whether what a node computes stays in floats, as a layer of several steps does.
 
-    Layer normalization and the products of attention would be slower in 8 bits, up to ten times,
-    as LiteRT's quick kernels leave out their operations.
+    LiteRT's quick kernels leave out what layer normalization and attention are made of in 8 bits.
+    On one core, over 197 positions of 192 channels, three attentions took 3.4 ms in floats, 32 ms
+    in 8 bits and 1.9 ms with their products in floats and their dense layers in 8 bits; a layer
+    normalization of 65 positions took 0.11 ms in 8 bits, 0.008 ms in floats between them.
     """
     operation = node.operation
     if isinstance(operation, INTEGER_LAYERS):
@@ -71,12 +78,12 @@ def computes_in_floats(node):
         except Exception:  # whatever a `call` raises that needs real tensors, as loops do
             return True
     rounded = [name for name in steps if name not in MOVES]
-    return len(rounded) > 1 or not INTEGER.issuperset(rounded)
+    return len(set(rounded)) > 1 or not INTEGER.issuperset(rounded)
 
 
 def _steps(node):
     """Return the names of the operations that a leaf's `call` makes of what it reads."""
-    fresh = {id(x): keras.KerasTensor(x.shape, x.dtype) for x in node.input_tensors}
+    fresh = {id(x): keras.KerasTensor((1, *x.shape[1:]), x.dtype) for x in node.input_tensors}
     args, kwargs = node.arguments.fill_in(fresh)
     made = tree.flatten(node.operation.call(*args, **kwargs))
     known = {id(x) for x in fresh.values()}
