@@ -33,6 +33,7 @@ class FakeQuant(layers.Layer):
     def __init__(self, low=None, high=None, momentum=0.95, **kwargs):
         super().__init__(**kwargs)
         self.low, self.high, self.momentum = low, high, momentum
+        self.supports_masking = True
         self.observing = False
 
     def build(self, shape):
@@ -70,6 +71,10 @@ class Unrounded(layers.Layer):
     Shape: Any shape to the same.
     """
 
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
     def call(self, x):
         # A graph may say floats of what is whole numbers when it runs.
         return x * NEXT_TO_1 if "float" in keras.backend.standardize_dtype(x.dtype) else x
@@ -86,6 +91,7 @@ class QuantizedActivation(layers.Layer):
     def __init__(self, activation, **kwargs):
         super().__init__(**kwargs)
         self.activation = activation
+        self.supports_masking = True
         fixed = FIXED.get("sigmoid" if activation == "silu" else activation, (None, None))
         self.ranges = []
         if activation in ("hard_silu", "hard_sigmoid", "silu"):

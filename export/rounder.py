@@ -6,7 +6,7 @@ from keras import layers, ops, tree
 
 from blocks.graph import copied, hand_on, nodes_between
 from export.aware_layers import FakeQuant, QuantizedActivation, Unrounded, quantized_kind
-from export.steps import KEEPS_RANGE, KEEPS_RANGE_OPS, PREPROCESSING, computes_in_floats
+from export.steps import PREPROCESSING, computes_in_floats, keeps_range
 
 ACTIVATIONS = keras.activations
 FUSED = (ACTIVATIONS.relu, ACTIVATIONS.relu6)  # a part of the operation before them in a file
@@ -108,7 +108,7 @@ class Rounder:
     def in_floats(self, node):
         """Return whether a node's operation reads what is rounded and computes in floats."""
         operation = node.operation
-        moves = isinstance(operation, KEEPS_RANGE) or _changes_nothing(node)
+        moves = keeps_range(node) or _changes_nothing(node)
         if moves or isinstance(operation, PREPROCESSING) or id(operation) in self.folded:
             return False
         return getattr(operation, "stays_float", False) or computes_in_floats(node)
@@ -141,7 +141,7 @@ class Rounder:
             self.floating.update(map(id, node.outputs))
         if floating or reads or len(node.outputs) > 1 or "float" not in x.dtype:
             return True
-        if type(operation).__name__ in KEEPS_RANGE_OPS or isinstance(operation, KEEPS_RANGE):
+        if keeps_range(node):
             return True
         if function or id(x) in self.ends or len(self.readers[id(x)]) != 1:
             return not function and _changes_nothing(node)
@@ -235,8 +235,8 @@ def _folded(layer, norm):
     scale = gamma / np.sqrt(variance + norm.epsilon)
     kernel, bias = weights[0], weights[1] if layer.use_bias else 0.0
     by_channel = scale
-    if isinstance(layer, layers.DepthwiseConv2D):
-        by_channel = scale.reshape(kernel.shape[2:])
+    if isinstance(layer, (layers.DepthwiseConv1D, layers.DepthwiseConv2D)):
+        by_channel = scale.reshape(kernel.shape[-2:])
     elif isinstance(layer, layers.Conv2DTranspose):
         by_channel = scale[:, None]
     return [kernel * by_channel, beta + (bias - mean) * scale]

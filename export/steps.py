@@ -31,13 +31,12 @@ MOVES = KEEPS_RANGE_OPS | {  # what is not computed
     "Swapaxes",
     "Unstack",
 }
+POOLS = {"AveragePool", "MaxPool"}  # files have one range on both sides of them
 INTEGER = {  # what LiteRT computes in 8 bits at least as fast as in floats
     "Absolute",
     "AdaptiveAveragePool",
     "Add",
-    "AveragePool",
     "Max",
-    "MaxPool",
     "Maximum",
     "Mean",
     "Min",
@@ -60,6 +59,17 @@ INTEGER_LAYERS = (  # one operation of a file, though several of Keras
 )
 
 
+def keeps_range(node):
+    """Return whether what a node gives has the range of what it reads."""
+    operation = node.operation
+    if not isinstance(operation, keras.Layer):
+        return type(operation).__name__ in KEEPS_RANGE_OPS
+    if isinstance(operation, KEEPS_RANGE):
+        return True
+    steps = set(_steps(node))
+    return bool(steps & POOLS) and steps <= KEEPS_RANGE_OPS | POOLS
+
+
 def computes_in_floats(node):
     """Return whether what a node computes stays in floats, as a layer of several steps does.
 
@@ -71,18 +81,20 @@ def computes_in_floats(node):
     operation = node.operation
     if isinstance(operation, INTEGER_LAYERS):
         return False
-    steps = [type(operation).__name__]
-    if isinstance(operation, keras.Layer):
-        try:
-            steps = _steps(node)
-        except Exception:  # whatever a `call` raises that needs real tensors, as loops do
-            return True
+    steps = _steps(node) if isinstance(operation, keras.Layer) else [type(operation).__name__]
     rounded = [name for name in steps if name not in MOVES]
     return len(set(rounded)) > 1 or not INTEGER.issuperset(rounded)
 
 
 def _steps(node):
     """Return the names of the operations that a leaf's `call` makes of what it reads."""
+    try:
+        return _traced(node)
+    except Exception:  # whatever a `call` raises that needs real tensors, as loops do
+        return ["Unknown"]
+
+
+def _traced(node):
     fresh = {id(x): keras.KerasTensor((1, *x.shape[1:]), x.dtype) for x in node.input_tensors}
     args, kwargs = node.arguments.fill_in(fresh)
     made = tree.flatten(node.operation.call(*args, **kwargs))
