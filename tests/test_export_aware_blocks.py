@@ -17,7 +17,7 @@ from tests.test_contract import ROWS, as_model, given, on_tensorflow
 
 AGREES = 30.0  # dB
 EXCEPTIONS = {  # layers that agree less, in dB
-    "RCNNHead": 12.0,  # other proposals are the best where scores differ by a step
+    "RCNNHead": 10.0,  # other proposals are the best where scores differ by a step
     "SequentialHead": 15.0,  # not understood yet
     "UNetHead": 22.0,  # of a dozen normalizations one after another, each makes much of a step
 }
