@@ -58,7 +58,7 @@ def converter(model, path, samples=None):
 
 def edge(source, path, recipe, samples=None):
     """Write what ai-edge-quantizer makes of a float32 file by a recipe of its own."""
-    from ai_edge_quantizer import qtyping, quantizer
+    from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
     from ai_edge_quantizer import recipe as recipes
 
     made = quantizer.Quantizer(source.read_bytes(), getattr(recipes, recipe)())
@@ -66,8 +66,9 @@ def edge(source, path, recipe, samples=None):
     if samples is not None:
         for end in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
             # Inputs and outputs in floats, as in the other files.
-            made.update_quantization_recipe(".*", end, algorithm_key="no_quantize")
-        (name,) = (x.name for x in export.measure(source, runs=1).inputs)
-        ranges = made.calibrate({"serving_default": [{name: x[None]} for x in samples]})
+            made.update_quantization_recipe(
+                ".*", end, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
+            )
+        ranges = made.calibrate({"serving_default": [{"image": x[None]} for x in samples]})
     found = made.quantize(ranges, enable_progress_report=False)
     path.write_bytes(found.quantized_model)
