@@ -126,6 +126,8 @@ class Bench:
         for each, timed in zip(made, found.files):
             least, most = found.noise if each is made[0] else (timed.lowest, timed.highest)
             each.latency_ms, each.spread = timed.median_ms, (most - least) / timed.ratio
+            if each is not made[0]:
+                each.speed = found.verdict(timed)
             request = {"file": str(each.path.absolute()), "runs": 1, "threads": threads}
             facts = ask("latency.py", request | {"signature": None}, each.path)
             each.memory = facts["peak_memory"]

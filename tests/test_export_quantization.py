@@ -97,7 +97,7 @@ def test_a_report_chooses_the_file(made, tmp_path):
     good = next(x for x in report.candidates if x.name == "int8, 2 in float")
     floats = report.candidates[0]
     fast = [
-        dataclasses.replace(x, latency_ms=0.5 if x is good else 1.0, spread=0.0)
+        dataclasses.replace(x, latency_ms=0.5 if x is good else 1.0, spread=0.0, speed="faster")
         for x in (floats, good)
     ]
     chosen = dataclasses.replace(report, candidates=fast)
@@ -117,6 +117,7 @@ def candidate(name, ms, drop=0.0, size=100, passed=True, spread=0.0):
         size=size,
         latency_ms=ms,
         spread=spread,
+        speed="slower" if ms > 1 + spread else "no difference",
         drop=drop,
         score=1 - drop,
         parity=parity,
