@@ -42,7 +42,7 @@ def made(tmp_path_factory):
     model = keras.Model(x, layers.Dense(3, name="y")(x))
     model.save(folder / "leaf.keras")
     export.to_tflite(model, folder / "leaf.tflite", measure=False)
-    np.save(folder / "samples.npy", rng.normal(size=(9, 6)).astype("float32"))
+    np.save(folder / "samples.npy", rng.normal(size=(32, 6)).astype("float32"))
     np.savez(folder / "samples.npz", x=np.load(folder / "samples.npy"))
     np.savez(folder / "unnamed.npz", np.load(folder / "samples.npy"))
 
@@ -110,7 +110,7 @@ def test_files_are_measured_beside_each_other(here, capsys, tmp_path):
 def test_a_file_is_verified(here, capsys, samples):
     words = ["verify", "leaf.tflite", "--model", "leaf.keras", "--inputs", samples]
     assert main(words) == 0
-    assert "parity with Keras on 9 samples (float32)" in capsys.readouterr().out
+    assert "parity with Keras on 32 samples (float32)" in capsys.readouterr().out
     assert main([*words, "--precision", "int8", "--tolerance", "500"]) == 1
     out, err = capsys.readouterr()
     assert "FAILED y: sqnr_db" in out and "at least 500" in out
@@ -326,3 +326,67 @@ def timing(parent):
     place = Path(f"/proc/{parent}/task/{parent}/children")
     children = place.read_text().split() if place.exists() else []
     return [x for x in children if "latency.py" in Path(f"/proc/{x}/cmdline").read_text()]
+
+
+INTERRUPTED = {
+    "as it is": "import os, signal; os.kill(os.getpid(), signal.SIGINT)",
+    "through C": "raise ImportError('initialization failed') from KeyboardInterrupt()",
+}
+
+
+@pytest.mark.parametrize("how", INTERRUPTED)
+@pytest.mark.parametrize("words", [["-m", "export", "leaf.tflite"], ["-c", "import export"]])
+def test_ctrl_c_while_libraries_are_imported(how, words, tmp_path):
+    """It comes while Keras is imported; only the command makes a line of it."""
+    (tmp_path / "keras.py").write_text(INTERRUPTED[how])
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"},
+        cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    if words[0] == "-m":
+        assert (done.returncode, done.stderr) == (130, "keras-blocks: stopped\n")
+    else:
+        assert done.returncode not in (0, 130) and "Traceback" in done.stderr
+
+
+def test_only_packages_beside_this_one_are_imported_for_a_file(tmp_path):
+    """A file says which module registers a layer; it may say anything."""
+    import zipfile
+
+    import blocks
+    from export.opened import _rooms_of
+
+    x = keras.Input((8, 8, 3))
+    keras.Model(x, blocks.ConvNormAct(4)(x)).save(tmp_path / "own.keras")
+    assert _rooms_of(tmp_path / "own.keras") == ["blocks"]
+    foreign = {"a": [{"registered_name": "keras_blocks>X", "module": "antigravity.b"}]}
+    foreign["b"] = {"registered_name": "other>X", "module": "blocks.conv"}
+    for name, content in (("foreign", json.dumps(foreign)), ("text", "no JSON")):
+        with zipfile.ZipFile(tmp_path / f"{name}.keras", "w") as archive:
+            archive.writestr("config.json", content)
+        assert _rooms_of(tmp_path / f"{name}.keras") == []
+    with zipfile.ZipFile(tmp_path / "empty.keras", "w"):
+        pass
+    assert _rooms_of(tmp_path / "empty.keras") == []
+
+
+def test_a_model_of_this_library_needs_no_words(tmp_path):
+    """In a process where nothing has imported its layers."""
+    import blocks
+
+    x = keras.Input((8, 8, 3), name="x")
+    keras.Model(x, blocks.ConvNormAct(4)(x)).save(tmp_path / "own.keras")
+    code = "import sys, export.opened as o; o.model_of('own.keras'); print('heads' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    assert done.stdout == "False\n", done.stderr

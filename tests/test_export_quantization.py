@@ -184,7 +184,7 @@ def test_auto_takes_what_it_recommends_and_errors_may_be_what_is_least(tmp_path)
 def test_what_does_not_become_int8_is_said_and_the_rest_is_there():
     steps = keras.Input((4, 3), name="steps")
     model = keras.Model(steps, keras.layers.GRU(2, name="gru")(steps))
-    report = export.quantization_report(model, IMAGES[:8, 0, :4, :3], verbose=0)
+    report = export.quantization_report(model, IMAGES[:32, 0, :4, :3], verbose=0)
     assert report.metric == "agreement with Keras" and report.reference == 1.0
     states = {x.name: x.error for x in report.candidates}
     assert list(states) == ["float32", "float16", "weight_only", "dynamic", "int8"]
@@ -228,6 +228,45 @@ def test_targets_come_in_batches_and_by_name():
     rows = IMAGES[:, 0, 0]
     samples, targets = gathered(((rows, rows + 1), np.arange(80)), two)
     assert np.array_equal(samples["b"], rows + 1) and len(targets) == 80
+
+
+def test_a_data_set_need_not_be_in_batches(monkeypatch):
+    """Neither are its targets cut, nor is a picture of 8 rows counted as 8 samples."""
+    import tensorflow as tf
+
+    monkeypatch.setattr("export.scoring.MOST", 20)
+    wanted = [export.signature.Tensor("image", (1, 8, 8, 4), "float32")]
+    best = np.arange(80) % 3
+    for y in (best, np.eye(3)[best]):
+        for images in (IMAGES, {"image": IMAGES}):
+            data = tf.data.Dataset.from_tensor_slices((images, y))
+            samples, targets = gathered(data, wanted)
+            np.testing.assert_array_equal(samples["image"], IMAGES[:20])
+            np.testing.assert_array_equal(targets, y[:20])
+    assert gathered(iter([(IMAGES[0], 1), (IMAGES[1], 2)]), wanted)[1].tolist() == [1, 2]
+
+
+def test_an_iterable_of_samples_is_read_once(tmp_path, monkeypatch):
+    asked = {}
+
+    def report(model, data, *_, **__):
+        [x] = data
+        candidate = export.Candidate("float32", "float32")
+        return export.QuantizationReport(
+            "m", "a", "max", 9, 0.01, 1.0, [candidate], known={"image": x[:5]}
+        )
+
+    def checked(model, path, samples, *_):
+        asked.update(samples)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("export.tflite.quantization_report", report)
+    monkeypatch.setattr("export.tflite.checked", checked)
+    with pytest.raises(KeyboardInterrupt):
+        export.to_tflite(
+            network(), tmp_path / "m.tflite", "auto", inputs=iter([IMAGES]), calibration=IMAGES
+        )
+    np.testing.assert_array_equal(asked["image"], IMAGES[:5])
 
 
 def test_named_layers_stay_in_floats_and_unknown_ones_are_refused(tmp_path):
