@@ -8,6 +8,7 @@ from export import schema
 from export.candidates import Candidate
 from export.convert import calibrated, convert, paths_of
 from export.errors import ExportError, ParityError
+from export.files import aside
 from export.parity import TOLERANCES
 from export.reference import answers, checked, run
 from export.scoring import score_of
@@ -63,7 +64,8 @@ class Bench:
         self.report.candidates.append(candidate)
         path = self.folder / f"{candidate.name.replace(', ', '_').replace(' ', '_')}.tflite"
         try:
-            path.write_bytes(make())
+            with aside(path) as [part]:
+                part.write_bytes(make())
             candidate.path = path
             candidate.size = path.stat().st_size
             candidate.ops = dict(schema.read(path).ops)

@@ -59,7 +59,9 @@ def to_tflite(
             `"int8"` (weights and activations of 8 bits, inputs and outputs stay float); `"auto"`,
             what `quantization_report` recommends of `inputs`, or such a report.
         calibration: Typical samples, for int8: an array, a list or dict of arrays for several
-            inputs, or an iterable of batches with or without targets. The first 256 are used.
+            inputs, or an iterable of batches with or without targets. The first 256 are used. A
+            warning tells of fewer than 32, and of numbers that are not as in training, as far as
+            the model's normalizations know.
         inputs: Samples to compare on, in the same forms; by default those of `calibration`, else
             eight random ones.
         labels: Names of the classes, as many as the last axis of the first output is long, or as

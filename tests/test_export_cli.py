@@ -42,7 +42,8 @@ def made(tmp_path_factory):
     model = keras.Model(x, layers.Dense(3, name="y")(x))
     model.save(folder / "leaf.keras")
     export.to_tflite(model, folder / "leaf.tflite", measure=False)
-    np.save(folder / "samples.npy", rng.normal(size=(32, 6)).astype("float32"))
+    np.save(folder / "samples.npy", rng.normal(size=(9, 6)).astype("float32"))
+    np.save(folder / "many.npy", rng.normal(size=(32, 6)))
     np.savez(folder / "samples.npz", x=np.load(folder / "samples.npy"))
     np.savez(folder / "unnamed.npz", np.load(folder / "samples.npy"))
 
@@ -110,7 +111,7 @@ def test_files_are_measured_beside_each_other(here, capsys, tmp_path):
 def test_a_file_is_verified(here, capsys, samples):
     words = ["verify", "leaf.tflite", "--model", "leaf.keras", "--inputs", samples]
     assert main(words) == 0
-    assert "parity with Keras on 32 samples (float32)" in capsys.readouterr().out
+    assert "parity with Keras on 9 samples (float32)" in capsys.readouterr().out
     assert main([*words, "--precision", "int8", "--tolerance", "500"]) == 1
     out, err = capsys.readouterr()
     assert "FAILED y: sqnr_db" in out and "at least 500" in out
@@ -166,7 +167,7 @@ def test_another_process_imports_what_it_is_told(monkeypatch, made):
 
 def test_int8_from_the_command_line(here, capsys, tmp_path):
     words = ["convert", "leaf.keras", str(tmp_path / "leaf.tflite"), "--precision", "int8"]
-    assert main([*words, "--calibration", "samples.npz", "--no-measure"]) == 0
+    assert main([*words, "--calibration", "many.npy", "--no-measure"]) == 0
     assert "QUANTIZE 1" in capsys.readouterr().out
 
 

@@ -1,7 +1,9 @@
 """Which precision a file should have."""
 
 import dataclasses
+import errno
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -244,6 +246,19 @@ def test_a_data_set_need_not_be_in_batches(monkeypatch):
             np.testing.assert_array_equal(samples["image"], IMAGES[:20])
             np.testing.assert_array_equal(targets, y[:20])
     assert gathered(iter([(IMAGES[0], 1), (IMAGES[1], 2)]), wanted)[1].tolist() == [1, 2]
+
+
+def test_a_full_disk_leaves_no_half_of_a_candidate(tmp_path, monkeypatch):
+    write = Path.write_bytes
+
+    def half(self, content):
+        write(self, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match="No space left"):
+        export.quantization_report(network(), IMAGES, folder=tmp_path, verbose=0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_iterable_of_samples_is_read_once(tmp_path, monkeypatch):
