@@ -14,7 +14,7 @@ FEW = 32
 # Pixels of another scale are off by 50 times and more; pictures of other things are not by 8, nor
 # do they lie by 4 deviations elsewhere.
 FACTOR, SHIFT = 8.0, 4.0
-SMALL, LARGE = 0.02, 20.0  # what scaled pixels span at least, and reach at most
+SMALL, LARGE = 0.1, 20.0  # what scaled pixels of all samples span at least, and reach at most
 FIRST = 3  # layers that are asked, in order
 MOST = 64  # samples that run through them
 KNOWING = (keras.layers.BatchNormalization, keras.layers.Normalization)

@@ -78,6 +78,14 @@ def test_normalized_pixels_are_told():
     )
 
 
+def test_normalized_pixels_are_told_where_a_rescaling_alone_knows():
+    """Convolutions at the borders read zeros, so that a normalization sees nothing odd."""
+    for scale, offset in ((1 / 63, -2.0), (1 / 255, 0.0)):
+        model = network(layers.Rescaling(scale, offset))
+        for pixels in ((PHOTOS - 120) / 60, PHOTOS / 127.5 - 1):
+            assert "of which" in told(model, pixels)
+
+
 def test_statistics_that_say_nothing_are_not_asked():
     """Of a model that was not trained, and what is left of the start after some steps."""
     new = network(after=[layers.BatchNormalization()])

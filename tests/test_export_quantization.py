@@ -266,10 +266,9 @@ def test_an_iterable_of_samples_is_read_once(tmp_path, monkeypatch):
 
     def report(model, data, *_, **__):
         [x] = data
-        candidate = export.Candidate("float32", "float32")
-        return export.QuantizationReport(
-            "m", "a", "max", 9, 0.01, 1.0, [candidate], known={"image": x[:5]}
-        )
+        made = [candidate("float32", 1.0)]
+        known = {"image": x[:5]}
+        return export.QuantizationReport("m", "a", "max", 9, 0.01, 1.0, made, known=known)
 
     def checked(model, path, samples, *_):
         asked.update(samples)
