@@ -1,5 +1,7 @@
 """Leaving Python: verified files, and facts about models and files."""
 
+from export import stopped  # isort: skip  # noqa: F401 - before what takes seconds to import
+
 from export.associated import associated_files
 from export.aware import quantize_aware
 from export.bundle import Bundle

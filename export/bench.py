@@ -8,6 +8,7 @@ from export import schema
 from export.candidates import Candidate
 from export.convert import calibrated, convert, paths_of
 from export.errors import ExportError, ParityError
+from export.files import aside
 from export.parity import TOLERANCES
 from export.reference import answers, checked, run
 from export.scoring import score_of
@@ -63,7 +64,8 @@ class Bench:
         self.report.candidates.append(candidate)
         path = self.folder / f"{candidate.name.replace(', ', '_').replace(' ', '_')}.tflite"
         try:
-            path.write_bytes(make())
+            with aside(path) as [part]:
+                part.write_bytes(make())
             candidate.path = path
             candidate.size = path.stat().st_size
             candidate.ops = dict(schema.read(path).ops)
@@ -126,6 +128,8 @@ class Bench:
         for each, timed in zip(made, found.files):
             least, most = found.noise if each is made[0] else (timed.lowest, timed.highest)
             each.latency_ms, each.spread = timed.median_ms, (most - least) / timed.ratio
+            if each is not made[0]:
+                each.speed = found.verdict(timed)
             request = {"file": str(each.path.absolute()), "runs": 1, "threads": threads}
             facts = ask("latency.py", request | {"signature": None}, each.path)
             each.memory = facts["peak_memory"]

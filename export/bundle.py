@@ -1,5 +1,6 @@
 """What an export leaves beside the file: its facts, printed small and kept as JSON."""
 
+import json
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +29,8 @@ class Bundle:
         versions: Versions of the libraries that made it.
         sha256: Hash of the file's bytes.
         report: The `QuantizationReport` that chose the precision, or `None`.
+        normalization: By name of input, what the model's first layers do to it by themselves,
+            `(x - mean) / std`: a dict of `"mean"`, `"std"` and the paths of the `"layers"`.
     """
 
     path: Path
@@ -44,6 +47,7 @@ class Bundle:
     measurement: Measurement | None = None
     versions: dict = field(default_factory=dict)
     report: QuantizationReport | None = None
+    normalization: dict = field(default_factory=dict)
 
     def to_dict(self):
         plain = {
@@ -76,6 +80,15 @@ class Bundle:
             rows += self.measurement.rows(file=False)
         chosen = f"\n{self.report}" if self.report else ""
         return f"{render(rows)}\n{self.parity}{chosen}"
+
+
+def facts_beside(file):
+    """Return the facts that an export left beside a file, of which there may be none."""
+    try:
+        known = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) and "sha256" in known else {}  # or somebody else's
 
 
 def versions():

@@ -11,6 +11,7 @@ from export.measure import measure
 from export.opened import arrays_of, labels_of, model_of
 from export.operations import profile
 from export.reference import verify
+from export.stopped import STATUS, STOPPED
 from export.table import render
 from export.tflite import to_tflite
 from export.together import side_by_side
@@ -33,8 +34,8 @@ def main(words=None):
     except (ValueError, OSError) as error:
         return _failed(error, 2)
     except KeyboardInterrupt:
-        print("keras-blocks: stopped", file=sys.stderr)
-        return 130
+        print(STOPPED, file=sys.stderr)
+        return STATUS
     return 0
 
 

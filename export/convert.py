@@ -16,6 +16,7 @@ from blocks import flatten
 from export import advice, savedmodel
 from export.errors import ExportError
 from export.fuse import fused
+from export.half import check_weights
 from export.int8 import OUTPUT
 from export.process import WorkerCrash, WorkerError, worker
 from export.signature import output_names
@@ -41,6 +42,8 @@ def convert(
         float_layers: Paths of further layers that compute in floats in an int8 file.
         imports: Names of modules that another process imports before it loads the model.
     """
+    if precision == "float16":
+        check_weights(model)
     with _saved(model, precision, samples, input_shape, imports) as (folder, asked):
         ask(model, "convert", **asked, precision=precision, floating=stay(model, float_layers))
         return (folder / "model.tflite").read_bytes()

@@ -93,8 +93,7 @@ def run(file, names, inputs, outputs, signature=None):
     wanted, made = runner.get_input_details(), runner.get_output_details()
     if set(wanted) != set(names):
         raise ValueError(f"The file's inputs are {sorted(wanted)}. Received: {sorted(names)}.")
-    with np.load(inputs) as arrays:
-        samples = {name: arrays[str(index)] for index, name in enumerate(names)}
+    samples = _samples(names, inputs)
     for name, values in samples.items():
         if values.shape[1:] != tuple(wanted[name]["shape"][1:]):
             raise ValueError(
@@ -118,12 +117,54 @@ def run(file, names, inputs, outputs, signature=None):
     return {"names": list(made)}
 
 
+def peaks(file, names, inputs):
+    """Run a file on every sample; return the largest number of each tensor that it computes.
+
+    Outputs have their names, and the largest of their sizes; weights are none.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        file,
+        num_threads=1,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    runner = interpreter.get_signature_runner()
+    samples = _samples(names, inputs)
+    computed = {
+        int(index)
+        for each in interpreter._get_ops_details()
+        if each["op_name"] != "DEQUANTIZE"
+        for index in each["outputs"]
+    }
+    inner, outputs = {}, {}
+    for i in range(len(samples[names[0]])):
+        made = runner(**{name: values[i : i + 1] for name, values in samples.items()})
+        for name, x in made.items():
+            _raise_to(outputs, name, abs(x.astype("float64")))
+        for each in interpreter.get_tensor_details():
+            if each["index"] in computed and each["dtype"] is np.float32:
+                _raise_to(inner, each["name"], interpreter.get_tensor(each["index"]))
+    return {"inner": inner, "outputs": outputs}
+
+
+def _raise_to(found, name, values):
+    found[name] = max(found.get(name, 0.0), float(values.max(initial=0.0)))
+
+
+def _samples(names, path):
+    with np.load(path) as arrays:
+        return {name: arrays[str(index)] for index, name in enumerate(names)}
+
+
 COMMANDS = {
     "save": save,
     "convert": convert,
     "calibrate": calibrate,
     "quantize": quantize,
     "run": run,
+    "peaks": peaks,
 }
 
 

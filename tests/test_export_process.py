@@ -87,7 +87,7 @@ def test_a_converter_that_crashes_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("export.advice.refuse_loops", lambda *_: None)
     x = keras.Input((5, 3), name="x")
     model = keras.Model(x, layers.GRU(4)(x))
-    samples = np.random.default_rng(0).normal(size=(8, 5, 3))
+    samples = np.random.default_rng(0).normal(size=(32, 5, 3))
     with pytest.raises(export.ExportError, match="process died .* Received: SIG"):
         export.to_tflite(model, tmp_path / "m.tflite", "int8", calibration=samples)
     assert list(tmp_path.iterdir()) == []
@@ -105,7 +105,7 @@ image = keras.Input((8, 8, 3), name="image")
 x = layers.Conv2D(4, 3, name="conv")(image)
 scores = layers.Dense(3, name="scores")(Halved()(layers.GlobalAveragePooling2D()(x)))
 model = keras.Model(image, scores)
-samples = np.random.default_rng(0).random((20, 8, 8, 3))
+samples = np.random.default_rng(0).random((32, 8, 8, 3))
 plain = keras.Input((4,))  # with no name of its own
 export.to_tflite(keras.Model(plain, layers.Dense(2)(plain)), "plain.tflite", measure=False)
 for precision in ("float32", "int8"):

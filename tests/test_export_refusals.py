@@ -121,7 +121,7 @@ def test_flash_attention(tmp_path):
 
 @pytest.mark.parametrize("wrap", [lambda x: x, layers.Bidirectional], ids=["plain", "both ways"])
 def test_int8_of_a_loop_is_refused_and_unrolled_is_not(wrap, tmp_path):
-    samples = np.random.default_rng(0).normal(size=(20, 5, 3))
+    samples = np.random.default_rng(0).normal(size=(32, 5, 3))
 
     def model(**kwargs):
         x = keras.Input((5, 3), name="x")
