@@ -47,6 +47,21 @@ def convert(
 
 
 @contextlib.contextmanager
+def traced(model, input_shape=None, imports=()):
+    """Yield a function from a precision, but `"int8"`, to the bytes of a file.
+
+    The model is traced once.
+    """
+    with _saved(model, "float32", None, input_shape, imports) as (folder, asked):
+
+        def converted(precision):
+            ask(model, "convert", **asked, precision=precision, floating=[])
+            return (folder / "model.tflite").read_bytes()
+
+        yield converted
+
+
+@contextlib.contextmanager
 def calibrated(model, samples, input_shape=None, imports=()):
     """Yield a function from paths of layers that compute in floats to the bytes of an int8 file.
 
