@@ -10,6 +10,7 @@ import pytest
 from keras import layers, ops
 
 import export
+import heads
 from blocks import RepConv
 from export.commands import main
 
@@ -118,6 +119,20 @@ def test_kinds_of_model(kind, tmp_path):
     bundle = export.to_onnx(model, tmp_path / "m.onnx", input_shape=shape, opset=17)
     assert bundle.parity.passed and bundle.versions["opset"] == 17
     assert bundle.inputs[0].dtype == ("int32" if kind == "ids" else "float32")
+
+
+@pytest.mark.parametrize(("batch", "op"), [("dynamic", "Loop"), (1, "NonMaxSuppression")])
+def test_boxes(batch, op, tmp_path):
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 16, 3), name="image")
+    x = layers.Conv2D(4, 3, 4, padding="same")(image)
+    maps = {"P2": x, "P3": layers.Conv2D(4, 3, 2, padding="same")(x)}
+    head = heads.DetectionHead(2, levels=["P2", "P3"], filters=4, depth=1, neck=None, bins=2)
+    model = heads.deploy(heads.attach(keras.Model(image, maps), head), score=0.0, max_detections=6)
+    images = rng.normal(size=(5, 16, 16, 3))
+    assert model.predict(images, verbose=0)["count"].max() > 2
+    bundle = export.to_onnx(model, tmp_path / "m.onnx", inputs=images, batch=batch)
+    assert bundle.ops[op] and {x.name for x in bundle.outputs} == set(model.output)
 
 
 def test_what_onnx_lacks_is_named(tmp_path):
