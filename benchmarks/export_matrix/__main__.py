@@ -32,7 +32,6 @@ def main():
                 keras.backend.clear_session()
                 done[name] = {"name": name, "precisions": try_out(ROWS[name])}
                 kept.add(done[name])
-                TABLE.write_text(render(done))
             if name in done:
                 yield cells(name, done, [])
 
