@@ -13,6 +13,7 @@ from export.errors import ExportError, ParityError
 from export.join import Joined, join
 from export.measure import Measurement, measure
 from export.metadata import Metadata
+from export.onnx import to_onnx
 from export.operations import Operation, Profile, profile
 from export.pack import Packed, pack
 from export.parity import TOLERANCES, Parity
@@ -53,6 +54,7 @@ __all__ = [
     "quantize_aware",
     "read_metadata",
     "side_by_side",
+    "to_onnx",
     "to_tflite",
     "verify",
     "write_metadata",

@@ -4,10 +4,14 @@ import re
 
 from export.errors import ExportError
 
+ARGMAX = (
+    "keras.ops.argmax and argmin of floats contain it: write ops.squeeze(ops.top_k(x, 1)[1], -1), "
+    "and top_k of -x for argmin; bitwise operations have none"
+)
 # Operations that LiteRT has no kernel for, and what does the same with built-in ones.
 INSTEAD = {
-    "BitwiseAnd": "keras.ops.argmax and argmin of floats contain it: write "
-    "ops.squeeze(ops.top_k(x, 1)[1], -1), and top_k of -x for argmin; bitwise operations have none",
+    "BitwiseAnd": ARGMAX,
+    "Bitcast": ARGMAX,  # ONNX lacks it, too
     "Erf": "keras.ops.gelu, or the activation 'gelu'",
     "Erfinv": "a polynomial of your own, or move it out of the model",
     "ResizeBicubic": "interpolation='bilinear'",
@@ -60,6 +64,18 @@ def explain(message, model):
             layer=layer,
             details=message,
         )
+    return foreign(found, model, "A file holds built-in LiteRT operations only", message)
+
+
+def foreign(found, model, rule, details=None):
+    """Return the `ExportError` for operations that a format lacks.
+
+    Args:
+        found: Dict from names of operations to scopes where they stand.
+        model: The model that they came from.
+        rule: What the format holds, for the message.
+        details: What the converter said.
+    """
     layers = {op: layer_at(scope, model) for op, scope in found.items()}
     if any(layers.values()):  # what stands in none makes the tables of one that does
         layers = {op: layer for op, layer in layers.items() if layer}
@@ -69,10 +85,10 @@ def explain(message, model):
     )
     op, layer = next(iter(layers.items()))
     return ExportError(
-        f"A file holds built-in LiteRT operations only. Received: {faults}.",
+        f"{rule}. Received: {faults}.",
         layer=layer,
         op=op,
-        details=message,
+        details=details,
     )
 
 

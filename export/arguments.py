@@ -11,7 +11,7 @@ commands:
                                  several beside each other; the word may be left out
   verify FILE --model MODEL.keras --inputs SAMPLES.npz
                                  whether a file answers as its Keras model does
-  convert MODEL.keras OUT.tflite a .tflite file that is proven to
+  convert MODEL.keras OUT.tflite a .tflite file that is proven to, or an .onnx file
 
 example: keras-blocks measure leaf.tflite --threads 1 4
 `keras-blocks COMMAND --help` lists the options of a command.
@@ -98,10 +98,10 @@ def _verify(commands):
     one = _command(
         commands,
         "verify",
-        "Whether a .tflite file answers as its Keras model does; exit status 1 where not.",
+        "Whether a file answers as its Keras model does; exit status 1 where not.",
         "leaf.tflite --model leaf.keras --inputs images.npy --precision int8",
     )
-    one.add_argument("file", metavar="FILE", help="a .tflite file")
+    one.add_argument("file", metavar="FILE", help="a .tflite or .onnx file")
     one.add_argument("--model", required=True, metavar="PATH", help="the .keras file it is made of")
     one.add_argument("--inputs", required=True, metavar="PATH", help="samples: .npy, or .npz")
     one.add_argument("--signature", metavar="NAME", help="ask this one of several signatures")
@@ -112,11 +112,11 @@ def _convert(commands):
     one = _command(
         commands,
         "convert",
-        "A .tflite file of a Keras model, compared with it before it exists.",
+        "A .tflite or .onnx file of a Keras model, compared with it before it exists.",
         "leaf.keras leaf.tflite --precision int8 --calibration images.npy",
     )
     one.add_argument("model", metavar="MODEL", help="a .keras file")
-    one.add_argument("path", metavar="OUT", help="where to write, ending in .tflite")
+    one.add_argument("path", metavar="OUT", help="where to write: .tflite, or .onnx")
     one.add_argument("--calibration", metavar="PATH", help="typical samples, for int8: .npy, .npz")
     one.add_argument("--inputs", metavar="PATH", help="samples to compare on: .npy, or .npz")
     one.add_argument("--labels", metavar="PATH", help="names of the classes, one a line")

@@ -19,14 +19,14 @@ class Bundle:
         path: The file; its facts lie beside it with the suffix `.json`.
         precision: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`.
         size: Bytes of the file.
-        ops: How often each LiteRT operation occurs.
+        ops: How often each operation occurs.
         parity: The `Parity` with Keras.
         measurement: A `Measurement`, or `None`.
         inputs, outputs: `signature.Tensor`s: name, shape, type.
         labels: Names of the classes, or `None`.
         files: Names of the files inside, but for labels.
         metadata: What its `Metadata` says, a dict, or `None`.
-        versions: Versions of the libraries that made it.
+        versions: Versions of the libraries that made it, and of ONNX's operations.
         sha256: Hash of the file's bytes.
         report: The `QuantizationReport` that chose the precision, or `None`.
         normalization: By name of input, what the model's first layers do to it by themselves,
@@ -91,10 +91,10 @@ def facts_beside(file):
     return known if isinstance(known, dict) and "sha256" in known else {}  # or somebody else's
 
 
-def versions():
-    """Return the installed versions of the libraries that make a file."""
+def versions(*more):
+    """Return the installed versions of the libraries that make a file, and of some more."""
     found = {}
-    for name in ("keras-blocks", "keras", "tensorflow", "ai-edge-litert"):
+    for name in ("keras-blocks", "keras", "tensorflow", "ai-edge-litert", *more):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -8,6 +8,7 @@ from export.device import on_device
 from export.errors import ExportError, ParityError
 from export.files import aside, existing, target, write_json
 from export.measure import measure
+from export.onnx import to_onnx
 from export.opened import arrays_of, labels_of, model_of
 from export.operations import profile
 from export.reference import verify
@@ -122,6 +123,9 @@ def _verify(given):
 
 
 def _convert(given):
+    if given.path.endswith(".onnx"):
+        _convert_to_onnx(given)
+        return
     target(given.path, ".tflite")
     calibration = arrays_of(given.calibration, "--calibration")
     inputs = arrays_of(given.inputs, "--inputs")
@@ -136,6 +140,26 @@ def _convert(given):
         input_shape=given.input_shape and tuple(given.input_shape),
         tolerance=given.tolerance,
         measure=not given.no_measure,
+        imports=given.imports,
+    )
+    print(bundle)
+
+
+def _convert_to_onnx(given):
+    target(given.path, ".onnx")
+    for name, usual in (("precision", "float32"), ("calibration", None), ("labels", None)):
+        if getattr(given, name) != usual:
+            raise ValueError(
+                f"`--{name}` is for .tflite files; an .onnx file is of float32. "
+                f"Received: {getattr(given, name)!r}."
+            )
+    inputs = arrays_of(given.inputs, "--inputs")
+    bundle = to_onnx(
+        model_of(given.model, given.imports),
+        given.path,
+        inputs=inputs,
+        input_shape=given.input_shape and tuple(given.input_shape),
+        tolerance=given.tolerance,
         imports=given.imports,
     )
     print(bundle)

@@ -114,6 +114,7 @@ for precision in ("float32", "int8"):
     )
     print(precision, bundle.parity.passed, [x.name for x in bundle.inputs + bundle.outputs])
 assert export.verify(model, {folder!r} + "/m.tflite", samples, precision="int8").passed
+assert export.to_onnx(model, "m.onnx", inputs=samples).outputs[0].name == "scores"
 assert export.measure(model).macs == 36 * 27 * 4 + 4 * 3
 
 class Local(layers.Layer):

@@ -25,7 +25,17 @@ LIBRARIES = {
 }
 INSIDE_FUNCTIONS = {
     "heads": {"tensorflow", "jax", "sklearn", "matplotlib", "PIL", "pycocotools", "faiss"},
-    "export": {"tensorflow", "ai_edge_litert", "ai_edge_quantizer", "flatbuffers", "matplotlib"},
+    "export": {
+        "tensorflow",
+        "ai_edge_litert",
+        "ai_edge_quantizer",
+        "flatbuffers",
+        "matplotlib",
+        "google",  # protobuf
+        "onnx",
+        "onnxruntime",
+        "tf2onnx",
+    },
     "tuning": {"tensorflow", "jax", "matplotlib", "sklearn", "cloudpickle"},
 }
 # Run by path in a process of their own, where nothing else is imported.
