@@ -201,11 +201,8 @@ COMMANDS = {
     "calibrate": calibrate,
     "quantize": quantize,
     "run": run,
-<<<<<<< HEAD
     "peaks": peaks,
-=======
     "run_onnx": run_onnx,
->>>>>>> honnx
 }
 
 
