@@ -15,6 +15,7 @@ from export.operations import Operation, Profile, profile
 from export.pack import Packed, pack
 from export.parity import TOLERANCES, Parity
 from export.predict import predict
+from export.preflight import Finding, Preflight, preflight
 from export.quantization import quantization_report
 from export.reference import verify
 from export.report import describe
@@ -25,6 +26,7 @@ __all__ = [
     "Bundle",
     "Candidate",
     "ExportError",
+    "Finding",
     "Joined",
     "Measurement",
     "Metadata",
@@ -33,6 +35,7 @@ __all__ = [
     "Packed",
     "Parity",
     "ParityError",
+    "Preflight",
     "Profile",
     "QuantizationReport",
     "SideBySide",
@@ -46,6 +49,7 @@ __all__ = [
     "on_device",
     "pack",
     "predict",
+    "preflight",
     "profile",
     "quantization_report",
     "quantize_aware",

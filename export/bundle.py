@@ -28,6 +28,7 @@ class Bundle:
         versions: Versions of the libraries that made it.
         sha256: Hash of the file's bytes.
         report: The `QuantizationReport` that chose the precision, or `None`.
+        rewrites: What was rewritten for the file, a line each: layer, what was done.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Bundle:
     measurement: Measurement | None = None
     versions: dict = field(default_factory=dict)
     report: QuantizationReport | None = None
+    rewrites: list = field(default_factory=list)
 
     def to_dict(self):
         plain = {
@@ -71,6 +73,7 @@ class Bundle:
             rows.append(("metadata", self.metadata["task"]))
         if self.files:
             rows.append(("files inside", ", ".join(self.files)))
+        rows += [("rewritten", line) for line in self.rewrites]
         rows.append(("ops", ", ".join(f"{op} {count}" for op, count in sorted(self.ops.items()))))
         if self.measurement:
             rows += self.measurement.rows(file=False)
