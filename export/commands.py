@@ -10,6 +10,7 @@ from export.files import aside, existing, target, write_json
 from export.measure import measure
 from export.opened import arrays_of, labels_of, model_of
 from export.operations import profile
+from export.preflight import preflight
 from export.reference import verify
 from export.table import render
 from export.tflite import to_tflite
@@ -120,6 +121,14 @@ def _verify(given):
     print(found)
 
 
+def _preflight(given):
+    model = model_of(given.model, given.imports)
+    found = preflight(model, given.precision, given.input_shape and tuple(given.input_shape))
+    print(found)
+    if found.refused:
+        raise ExportError(f"The model does not convert. Received: {found.refused[0].what}.")
+
+
 def _convert(given):
     target(given.path, ".tflite")
     calibration = arrays_of(given.calibration, "--calibration")
@@ -140,4 +149,4 @@ def _convert(given):
     print(bundle)
 
 
-COMMANDS = {"measure": _measure, "verify": _verify, "convert": _convert}
+COMMANDS = {"measure": _measure, "verify": _verify, "preflight": _preflight, "convert": _convert}

@@ -2,8 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 
-from blocks import flatten
-from blocks.graph import offers_fuse, scoped
+from blocks.graph import offers_fuse, scoped, trace
 from export import advice, signature
 from export.errors import ExportError
 from export.findings import Finding, findings
@@ -134,7 +133,8 @@ def examined(model, precision, input_shape):
     shapes = [x.shape for x in signature.inputs_of(model, input_shape)]
     rounds = not signature.knows_ranges(model)
     try:
-        graph, changes = rewritten(flatten(model, fuse=True), precision, shapes, rounds)
+        flat, _, fill = trace(model, fuse=True)
+        graph, changes = rewritten(flat, fill, precision, shapes, rounds)
         found = findings(graph, precision, rounds)
     except Exception as error:  # whatever a foreign layer raises: it may convert all the same
         report.unseen = " ".join(str(error).split())[:200] or type(error).__name__
@@ -147,7 +147,11 @@ def examined(model, precision, input_shape):
             what = "fused: it runs as fewer operations than it trains as"
             changes.append(Finding(layer.name, "rewritten", what))
     report.findings = list(dict.fromkeys(changes + found))
-    return (named_as(model, graph) if changes else model), report
+    if not changes:
+        return model, report
+    if graph is flat:
+        fill()
+    return named_as(model, graph), report
 
 
 def _innermost(path, names):

@@ -25,11 +25,12 @@ class Best(layers.Layer):
         return best if self.keepdims else ops.squeeze(best, self.axis)
 
 
-def rewritten(flat, precision, shapes, rounds=True):
+def rewritten(flat, fill, precision, shapes, rounds=True):
     """Return a flat model with operations replaced, and `Finding`s that say which.
 
     Args:
         flat: A copy of a model as `blocks.flatten` makes it; its layers are used.
+        fill: Gives the copy its weights; called where something is replaced.
         precision: A key of `parity.TOLERANCES`.
         shapes: Shapes of the inputs with a batch of one, in order, or `None`.
         rounds: Whether an int8 file takes its ranges from samples.
@@ -38,6 +39,7 @@ def rewritten(flat, precision, shapes, rounds=True):
     nodes = nodes_between(flat.outputs, {id(x) for x in flat.inputs})
     if not any(_is_best(x) or (unroll and loops_in(x.operation)) for x in nodes):
         return flat, []
+    fill()
     shapes = shapes or [x.shape for x in flat.inputs]
     inputs = [
         keras.Input(shape[1:], dtype=x.dtype, name=x._keras_history.operation.name)
