@@ -1,6 +1,7 @@
 """Operations made again: of the same configuration, by another name."""
 
 import inspect
+import warnings
 
 import keras
 import numpy as np
@@ -13,7 +14,9 @@ def copied(operation, name):
             {**operation.get_config(), "name": name}, safe_mode=False
         )
     if isinstance(operation, keras.Layer):
-        config = {**operation.get_config(), "name": name}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a lambda, which is in memory already
+            config = {**operation.get_config(), "name": name}
         try:
             copy = type(operation).from_config(config | unregistered(operation, config))
         except Exception as error:  # whatever a configuration leads to
@@ -39,7 +42,7 @@ def unregistered(layer, config):
         key: function
         for key, function in found.items()
         if inspect.isfunction(function)
-        and not function.__module__.startswith("keras.")
+        and not isinstance(config[key], str)
         and not keras.saving.get_registered_object(keras.saving.get_registered_name(function))
     }
 

