@@ -56,7 +56,7 @@ def rewritten(flat, fill, precision, shapes, rounds=True):
                 made[id(operation)] = _best(operation)
                 what = f"{type(operation).__name__.lower()} of floats by top_k: it has no kernel"
                 found.append(Finding(place(node), "rewritten", what))
-            elif unroll and loops_in(operation) and 0 < (args[0].shape[1] or 0) <= MOST_STEPS:
+            elif unroll and _opens(operation, args, kwargs):
                 made[id(operation)] = _unrolled(operation)
                 what = f"unrolled, {args[0].shape[1]} steps: int8 holds no loop"
                 found.append(Finding(place(node), "rewritten", what))
@@ -74,6 +74,14 @@ def _is_best(node):
 def _best(operation):
     least = type(operation).__name__ == "Argmin"
     return Best(operation.axis, operation.keepdims, least, name=operation.name)
+
+
+def _opens(layer, args, kwargs):
+    """Return whether a layer has a loop that gives the same unrolled."""
+    if not loops_in(layer) or not 0 < (args[0].shape[1] or 0) <= MOST_STEPS:
+        return False
+    zeros = getattr(layer, "zero_output_for_mask", False)  # which Keras forgets without the loop
+    return not (zeros and kwargs.get("mask") is not None)
 
 
 def _unrolled(layer):
