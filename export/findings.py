@@ -116,6 +116,9 @@ def findings(graph, precision, rounds=True):
     if precision == "int8" and rounds:
         step = "unroll=True and a fixed length (input_shape=), or precision='dynamic'"
         found += [Finding(x, "refused", "a loop in int8", step, "While") for x in loops]
+        both = [place(x) for x in nodes if _joins_directions(x.operation)]
+        what = "the sequences of both directions in one tensor of 8 bits"
+        found += together(both, "inexact", what, 'merge_mode="sum", or precision="dynamic"')
         ranks = [place(x) for x in nodes if type(x.operation).__name__ in RANKS and floats(x)]
         found += together(ranks, "inexact", "ranks what has 256 steps", ALONE)
         wide = [place(x) for x in nodes if _is_softmax(x) and x.outputs[0].shape[-1] > MOST_CLASSES]
@@ -203,6 +206,11 @@ def loops_in(operation):
     if isinstance(operation, layers.Bidirectional):
         return loops_in(operation.forward_layer) or loops_in(operation.backward_layer)
     return isinstance(operation, layers.RNN) and not operation.unroll
+
+
+def _joins_directions(operation):
+    both = isinstance(operation, layers.Bidirectional)
+    return both and operation.return_sequences and operation.merge_mode == "concat"
 
 
 def place(node):
