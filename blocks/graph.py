@@ -1,10 +1,14 @@
 """A model's plain graph: every composite layer opened, every leaf named by its path."""
 
 import inspect
+import re
 
 import keras
-import numpy as np
 from keras import ops, tree
+
+from blocks.copies import copied, hand_on, sublayers
+
+ODD = re.compile(r"[^A-Za-z0-9_.>-]")  # what no scope of TensorFlow holds
 
 
 def flatten(model, *, fuse=False):
@@ -12,8 +16,9 @@ def flatten(model, *, fuse=False):
 
     Nested models and layers made of layers are opened: their `call` is run on symbolic
     tensors, and what it connects is connected in the new graph. A leaf is called by its path
-    (`"stage1_block0.conv1.conv"`), has the original's configuration and a copy of its weights;
-    the outputs are equal. The given model is not changed.
+    (`"stage1_block0.conv1.conv"`; what is no letter, digit or `. _ > -` becomes `_`), has the
+    original's configuration and a copy of its weights; the outputs are equal. The given model is
+    not changed.
 
     A layer stays a leaf where it holds weights of its own beside its sublayers, or where its
     `call` does not run on symbolic tensors (recurrent layers). A `call` that chooses by
@@ -110,6 +115,11 @@ def _maker(tensor):
     return operation._inbound_nodes[index]
 
 
+def scoped(name):
+    """Return a name as a scope of TensorFlow may have it."""
+    return ODD.sub("_", name).lstrip("_->") or "layer"
+
+
 class _Copier:
     """Repeats graphs on new tensors, with a copy of every operation it meets."""
 
@@ -135,7 +145,7 @@ class _Copier:
             operation = self.fused[id(operation)][1]
         if path and type(operation) is keras.layers.Identity:
             return args[0]
-        if id(operation) not in self.made and _sublayers(operation):
+        if id(operation) not in self.made and sublayers(operation):
             opened = self.open(operation, args, kwargs, name + ".")
             if opened is not None:
                 return opened
@@ -186,29 +196,13 @@ class _Copier:
         return results
 
     def unique(self, name):
-        new, count = name, 0
+        name = new = scoped(name)
+        count = 0
         while new in self.taken:
             count += 1
             new = f"{name}_{count}"
         self.taken.add(new)
         return new
-
-
-def hand_on(old, new):
-    """Give a copy of an operation what the operation holds, as saving and loading do."""
-    if _sublayers(old):
-        new.set_weights([np.array(w) for w in old.get_weights()])
-    elif isinstance(old, keras.Layer) and old.weights:
-        store = {}
-        old.save_own_variables(store)
-        # Copies: JAX gives arrays of the original away when it trains or predicts.
-        new.load_own_variables({key: np.array(value) for key, value in store.items()})
-
-
-def _sublayers(operation):
-    if not isinstance(operation, keras.Layer):
-        return []
-    return list(operation._flatten_layers(include_self=False))
 
 
 def _mask(x):
@@ -230,19 +224,3 @@ def _mask_arguments(layer, args, kwargs):
 
 def _cast(x, dtype):
     return x if x.dtype == dtype else ops.cast(x, dtype)
-
-
-def copied(operation, name):
-    """Return an operation of the same configuration by a name, with fresh weights."""
-    if isinstance(operation, keras.layers.Lambda):  # code that is in memory already
-        return keras.layers.Lambda.from_config(
-            {**operation.get_config(), "name": name}, safe_mode=False
-        )
-    if isinstance(operation, keras.Layer):
-        copy = type(operation).from_config({**operation.get_config(), "name": name})
-        if operation.built and (first := operation.get_build_config()):
-            copy.build_from_config(first)  # as loading does: a table may be as large as it was
-        return copy
-    copy = object.__new__(type(operation))  # a plain operation is its attributes
-    vars(copy).update(vars(operation), name=name, _inbound_nodes=[], _outbound_nodes=[])
-    return copy

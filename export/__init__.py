@@ -18,6 +18,7 @@ from export.operations import Operation, Profile, profile
 from export.pack import Packed, pack
 from export.parity import TOLERANCES, Parity
 from export.predict import predict
+from export.preflight import Finding, Preflight, preflight
 from export.quantization import quantization_report
 from export.reference import verify
 from export.report import describe
@@ -28,6 +29,7 @@ __all__ = [
     "Bundle",
     "Candidate",
     "ExportError",
+    "Finding",
     "Joined",
     "Measurement",
     "Metadata",
@@ -36,6 +38,7 @@ __all__ = [
     "Packed",
     "Parity",
     "ParityError",
+    "Preflight",
     "Profile",
     "QuantizationReport",
     "SideBySide",
@@ -49,6 +52,7 @@ __all__ = [
     "on_device",
     "pack",
     "predict",
+    "preflight",
     "profile",
     "quantization_report",
     "quantize_aware",

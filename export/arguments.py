@@ -4,13 +4,14 @@ import argparse
 
 from export.parity import TOLERANCES
 
-COMMANDS = ("measure", "verify", "convert")
+COMMANDS = ("measure", "verify", "preflight", "convert")
 ABOUT = """\
 commands:
   measure FILE [OTHER …]         size, latency, memory and operations of a .tflite file, or of
                                  several beside each other; the word may be left out
   verify FILE --model MODEL.keras --inputs SAMPLES.npz
                                  whether a file answers as its Keras model does
+  preflight MODEL.keras          what will not convert, or slowly, and what is rewritten
   convert MODEL.keras OUT.tflite a .tflite file that is proven to, or an .onnx file
 
 example: keras-blocks measure leaf.tflite --threads 1 4
@@ -30,7 +31,7 @@ def parsed(words):
     parser = Parser("keras-blocks", "keras-blocks COMMAND …", formatter_class=as_written)
     parser.description, parser.add_help = ABOUT, True
     commands = parser.add_subparsers(dest="command", help=argparse.SUPPRESS, parser_class=Parser)
-    for add in (_measure, _verify, _convert):
+    for add in (_measure, _verify, _preflight, _convert):
         add(commands)
     words = list(words)
     if not words:
@@ -108,6 +109,19 @@ def _verify(commands):
     _shared(one)
 
 
+def _preflight(commands):
+    one = _command(
+        commands,
+        "preflight",
+        "What in a Keras model will not convert, or slowly, and what is rewritten for the file; "
+        "exit status 2 where it does not convert.",
+        "leaf.keras --precision int8",
+    )
+    one.add_argument("model", metavar="MODEL", help="a .keras file")
+    _sizes(one)
+    _precision(one)
+
+
 def _convert(commands):
     one = _command(
         commands,
@@ -120,16 +134,24 @@ def _convert(commands):
     one.add_argument("--calibration", metavar="PATH", help="typical samples, for int8: .npy, .npz")
     one.add_argument("--inputs", metavar="PATH", help="samples to compare on: .npy, or .npz")
     one.add_argument("--labels", metavar="PATH", help="names of the classes, one a line")
-    one.add_argument("--input-shape", nargs="+", type=int, metavar="N", help="sizes left open")
+    _sizes(one)
     one.add_argument("--no-measure", action="store_true", help="leave out latency and memory")
     _shared(one)
 
 
 def _shared(one):
+    one.add_argument("--tolerance", type=float, metavar="X", help="bound in place of the usual")
+    _precision(one)
+
+
+def _sizes(one):
+    one.add_argument("--input-shape", nargs="+", type=int, metavar="N", help="sizes left open")
+
+
+def _precision(one):
     one.add_argument(
         "--precision", choices=list(TOLERANCES), default="float32", help="of the file: float32"
     )
-    one.add_argument("--tolerance", type=float, metavar="X", help="bound in place of the usual")
     one.add_argument(
         "--import",
         dest="imports",

@@ -10,6 +10,7 @@ from export.convert import calibrated, convert, paths_of
 from export.errors import ExportError, ParityError
 from export.files import aside
 from export.parity import TOLERANCES
+from export.preflight import prepared
 from export.reference import answers, checked, run
 from export.scoring import score_of
 from export.timing import ask
@@ -36,7 +37,8 @@ class Bench:
             content = self.attempt(
                 Candidate(precision, precision),
                 lambda precision=precision: convert(
-                    self.model, precision, None, input_shape, (), imports
+                    prepared(self.model, precision, input_shape)[0],
+                    *(precision, None, input_shape, (), imports),
                 ),
             )
             if precision == "float32" and content is None:
@@ -44,7 +46,8 @@ class Bench:
             bar.add(1)
         with contextlib.ExitStack() as stack:
             try:
-                opened = calibrated(self.model, self.report.calibration, input_shape, imports)
+                runs, _ = prepared(self.model, "int8", input_shape)
+                opened = calibrated(runs, self.report.calibration, input_shape, imports)
                 quantized = stack.enter_context(opened)
             except ExportError as error:
                 self.report.candidates.append(Candidate("int8", "int8", error=str(error)))

@@ -31,6 +31,7 @@ class Bundle:
         report: The `QuantizationReport` that chose the precision, or `None`.
         normalization: By name of input, what the model's first layers do to it by themselves,
             `(x - mean) / std`: a dict of `"mean"`, `"std"` and the paths of the `"layers"`.
+        rewrites: What was rewritten for the file, a line each: layer, what was done.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class Bundle:
     versions: dict = field(default_factory=dict)
     report: QuantizationReport | None = None
     normalization: dict = field(default_factory=dict)
+    rewrites: list = field(default_factory=list)
 
     def to_dict(self):
         plain = {
@@ -75,6 +77,7 @@ class Bundle:
             rows.append(("metadata", self.metadata["task"]))
         if self.files:
             rows.append(("files inside", ", ".join(self.files)))
+        rows += [("rewritten", line) for line in self.rewrites]
         rows.append(("ops", ", ".join(f"{op} {count}" for op, count in sorted(self.ops.items()))))
         if self.measurement:
             rows += self.measurement.rows(file=False)

@@ -11,6 +11,7 @@ from export.measure import measure
 from export.onnx import to_onnx
 from export.opened import arrays_of, labels_of, model_of
 from export.operations import profile
+from export.preflight import preflight
 from export.reference import verify
 from export.stopped import STATUS, STOPPED
 from export.table import render
@@ -122,6 +123,14 @@ def _verify(given):
     print(found)
 
 
+def _preflight(given):
+    model = model_of(given.model, given.imports)
+    found = preflight(model, given.precision, given.input_shape and tuple(given.input_shape))
+    print(found)
+    if found.refused:
+        raise ExportError(f"The model does not convert. Received: {found.refused[0].what}.")
+
+
 def _convert(given):
     if given.path.endswith(".onnx"):
         _convert_to_onnx(given)
@@ -165,4 +174,4 @@ def _convert_to_onnx(given):
     print(bundle)
 
 
-COMMANDS = {"measure": _measure, "verify": _verify, "convert": _convert}
+COMMANDS = {"measure": _measure, "verify": _verify, "preflight": _preflight, "convert": _convert}

@@ -10,13 +10,13 @@ from export.candidates import QuantizationReport
 from export.compact import compact as compacted
 from export.convert import convert
 from export.files import aside, target, write_json
-from export.fuse import fused
 from export.half import check_values
 from export.judges import classes_of
 from export.measure import add_runtime, facts_of_model
 from export.metadata import check_fit, check_range, checked_labels, metadata_of
 from export.normalization import normalization_of
 from export.parity import limits_of
+from export.preflight import IN_FLOAT32, prepared
 from export.quantization import quantization_report
 from export.reference import checked, in_float32
 
@@ -49,9 +49,9 @@ def to_tflite(
     The facts go beside it, with the suffix `.json`.
 
     Args:
-        model: A functional or `Sequential` `keras.Model`; one of mixed precision is rebuilt in
-            float32 first, and layers that offer `fuse()` are fused. The file is compared with the
-            model as it was given.
+        model: A functional or `Sequential` `keras.Model`. What does not convert is rewritten where
+            that is safe, or refused: see `preflight`. The file is compared with the model as it was
+            given.
         path: Where to write, ending in `.tflite`.
         precision: `"float32"`; `"float16"` (half the size); `"dynamic"` (weights of 8 bits, a
             quarter; good for dense, attention and recurrent layers, slow for convolutions);
@@ -163,8 +163,10 @@ def to_tflite(
     scores = signature.output_names(model)[:1] if labels and classes is None else ()
     with aside(path, target(path.with_suffix(".json"), ".json")) as (part, facts_part):
         known = given or data.random(model, tensors)
-        model = in_float32(model, known)
-        runs = fused(model)
+        trained, model = model, in_float32(model, known)
+        runs, flight = prepared(model, precision, input_shape)
+        if model is not trained:
+            flight.findings.insert(0, IN_FLOAT32)
         ranges = None if aware else calibration
         content = convert(runs, precision, ranges, input_shape, float_layers, imports)
         content = compacted(content) if compact else content
@@ -192,6 +194,7 @@ def to_tflite(
             versions=versions(),
             report=report,
             normalization=normalization_of(runs),
+            rewrites=flight.rewrites,
         )
         if measure:
             bundle.measurement = facts_of_model(runs, input_shape)
