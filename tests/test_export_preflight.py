@@ -294,7 +294,7 @@ def test_unrolled_layers_answer_as_loops_do():
 @on_tensorflow
 def test_a_loop_becomes_an_int8_file(tmp_path):
     model = model_of(lambda x: layers.GRU(4, name="gru")(x), (None, 3))
-    samples = rng.normal(size=(20, 5, 3)).astype("float32")
+    samples = rng.normal(size=(32, 5, 3)).astype("float32")
     bundle = export.to_tflite(
         *(model, tmp_path / "m.tflite", "int8"),
         calibration=samples,

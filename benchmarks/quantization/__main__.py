@@ -196,7 +196,7 @@ def parse(words=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("networks", nargs="*", help=f"{', '.join(NAMES)}; or train; all by default")
     parser.add_argument("--validate", action="store_true", help="score on validation images")
-    parser.add_argument("--epochs", type=int, default=3, help="of quantization-aware training")
+    parser.add_argument("--epochs", type=int, default=2, help="of quantization-aware training")
     parser.add_argument("--peak", type=float, default=3e-4, help="its highest learning rate")
     parser.add_argument("--train-epochs", type=int, default=24, help="of `train`")
     parser.add_argument("--train-peak", type=float, default=4e-3, help="of `train`")
