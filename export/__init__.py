@@ -20,6 +20,7 @@ from export.reference import verify
 from export.report import describe
 from export.tflite import to_tflite
 from export.together import SideBySide, Timed, side_by_side
+from export.web_demo import web_demo
 
 __all__ = [
     "Bundle",
@@ -53,5 +54,6 @@ __all__ = [
     "side_by_side",
     "to_tflite",
     "verify",
+    "web_demo",
     "write_metadata",
 ]

@@ -7,12 +7,12 @@ import math
 from html import escape
 from pathlib import Path
 
+from export import web_runtime
 from export.bundle_facts import facts_of
 from export.files import existing, folder_aside
 from export.metadata import DETECTIONS, Metadata
 from export.starter import filled, web_code
 from export.table import kilobytes
-from export.web_runtime import VERSION, runtime
 
 PAGE, LICENSE = "index.html", "LICENSE-LiteRT.js.txt"
 MARK = '<meta name="generator" content="keras-blocks web_demo">'
@@ -64,13 +64,10 @@ def web_demo(file, folder, *, task=None, mean=None, std=None, units=None, runtim
     task = _told(facts, task, mean, std)
     _check_answers(task, facts["outputs"])
     with folder_aside(folder, _is_page) as part:
-        text = _page(file.name, content, facts, task, _runtime(runtime))
+        text = _page(file.name, content, facts, task, web_runtime.parts(runtime))
         (part / PAGE).write_text(text, encoding="utf-8")
         (part / LICENSE).write_text(filled(f"page/{LICENSE}"), encoding="utf-8")
     return folder / PAGE
-
-
-_runtime = runtime  # the argument has its name
 
 
 def _is_page(folder):
@@ -155,10 +152,11 @@ def _page(name, content, facts, task, parts):
     }
     utils = _address(parts["utils"])
     imports = {"@litertjs/core": _address(parts["core"]), "@litertjs/wasm-utils": utils}
+    title = metadata.get("name", task)  # a file without a name is called by its task
     code = [web_code(facts), filled(f"page/{task}.js"), filled("page/page.js")]
     return filled(
         "page/page.html",
-        title=escape(metadata.get("name") or name),
+        title=escape(name if title == task else title),
         style=filled("page/page.css"),
         imports=json.dumps({"imports": imports}),
         dark=" checked" if facts["inputs"][0]["shape"][3] == 1 else "",
@@ -166,8 +164,8 @@ def _page(name, content, facts, task, parts):
             f'<tr><th scope="row">{escape(key)}</th><td>{escape(str(value))}</td></tr>'
             for key, value in _rows(name, facts, task, metadata).items()
         ),
-        version=VERSION,
-        facts=_inside(json.dumps(told)),
+        version=web_runtime.VERSION,
+        facts=json.dumps(told).replace("<", "\\u003c"),
         code=_inside("\n".join(code)),
         loader=_packed(parts["loader"]),
         wasm=_packed(parts["wasm"]),

@@ -30,7 +30,7 @@ MEMBERS = {
 ASKED = " ".join(f"{name}@{VERSION}" for name, _ in PACKAGES.values())
 
 
-def runtime(folder=None):
+def parts(folder=None):
     """Return the bytes of LiteRT.js's files, by `"core"`, `"utils"`, `"loader"` and `"wasm"`.
 
     Args:

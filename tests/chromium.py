@@ -13,10 +13,17 @@ import time
 from pathlib import Path
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --remote-debugging-pipe"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-pipe",
+]
+READY = "document.body?.dataset.ready === 'yes'"
 ANSWER = """new Promise((resolve, reject) => {
   document.addEventListener("answer", ({ detail }) => resolve(JSON.stringify(detail,
     (_, x) => ArrayBuffer.isView(x) ? Array.from(x) : x)), { once: true });
@@ -83,6 +90,26 @@ class Page:
         field = self.ask("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.ask("DOM.setFileInputFiles", nodeId=field, files=[str(x) for x in files])
 
+    def drag(self, selector, *places):
+        """Draw with the mouse from place to place: shares of an element's width and height."""
+        box = json.loads(
+            self.value(
+                f"(() => {{ const x = document.querySelector({selector!r}); x.scrollIntoView();"
+                "return JSON.stringify(x.getBoundingClientRect()); })()"
+            )
+        )
+        kinds = ["mousePressed"] + ["mouseMoved"] * (len(places) - 1) + ["mouseReleased"]
+        for kind, (x, y) in zip(kinds, [*places, places[-1]]):
+            self.ask(
+                "Input.dispatchMouseEvent",
+                type=kind,
+                x=box["left"] + x * box["width"],
+                y=box["top"] + y * box["height"],
+                button="left",
+                buttons=1,
+                clickCount=1,
+            )
+
     def _read(self):
         while b"\0" not in self.text:
             more = self.back.read1(1 << 20)
@@ -105,7 +132,8 @@ class Page:
 @contextlib.contextmanager
 def opened(path):
     """Yield the `Page` of an HTML file, opened from disk."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        profile = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
         (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
         browser = subprocess.Popen(
             ["bash", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "bash"]
@@ -118,6 +146,7 @@ def opened(path):
         stack.callback(browser.terminate)
         os.close(theirs_in)
         os.close(theirs_out)
-        page = Page(stack.enter_context(open(ours_out, "wb")), stack.enter_context(open(ours_in, "rb")))
+        out = stack.enter_context(open(ours_out, "wb"))
+        page = Page(out, stack.enter_context(open(ours_in, "rb")))
         page.open(Path(path).resolve().as_uri())
         yield page

@@ -120,7 +120,9 @@ function takeDrawings() {
   const clear = () => {
     context.fillStyle = element("dark").checked ? "black" : "white";
     context.fillRect(0, 0, canvas.width, canvas.height);
-    Object.assign(context, { lineWidth: 22, lineCap: "round", lineJoin: "round" });
+    // Of a thinner line some pixels of the model's would see nothing.
+    const lineWidth = Math.max(14, 2 * scale);
+    Object.assign(context, { lineWidth, lineCap: "round", lineJoin: "round" });
     context.strokeStyle = element("dark").checked ? "white" : "black";
   };
   const place = ({ offsetX, offsetY }) => [
