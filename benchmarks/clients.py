@@ -2,8 +2,10 @@
 
 The clients are Keras, LiteRT in Python, MediaPipe Tasks in Python (`KERAS_BLOCKS_MEDIAPIPE`, a
 Python that has it), and the page of `export.web_demo` in a headless Chromium. The classifier is
-trained on CIFAR-10, the segmenter and the detector are untrained, seed 0. The pictures are cut from
-scikit-learn's two photographs at a file's own size; whole ones show what resizing adds.
+trained on CIFAR-10; the segmenter and the detector, three convolutions and a head, are untrained,
+seed 0. The pictures are cut from scikit-learn's two photographs at a file's own size; whole ones,
+against LiteRT on pictures resized by Keras, show what resizing adds. MediaPipe's boxes are whole
+pixels.
 """
 
 import json
@@ -15,7 +17,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import backbones
 import export
 import heads
 from tests.chromium import BROWSER, READY, opened
@@ -51,11 +52,14 @@ def classifier():
 
 
 def untrained(head, **options):
+    """Return three convolutions and a head, untrained."""
     keras.utils.set_random_seed(0)
-    backbone = backbones.mobilenet_v3((96, 96, 3), size="small")
-    image = keras.Input((96, 96, 3), name="image")
-    scaled = keras.layers.Rescaling(1 / 127.5, -1.0)(image)
-    return heads.for_task(heads.attach(keras.Model(image, backbone(scaled)), head), **options)
+    image, levels = keras.Input((96, 96, 3), name="image"), {}
+    x = keras.layers.Rescaling(1 / 127.5, -1.0)(image)
+    for i, filters in enumerate((8, 16, 16), start=1):
+        x = keras.layers.Conv2D(filters, 3, 2, padding="same", activation="relu")(x)
+        levels[f"P{i}"] = x
+    return heads.for_task(heads.attach(keras.Model(image, levels), head), **options)
 
 
 def write(folder, photos):
@@ -67,11 +71,10 @@ def write(folder, photos):
         given = {"calibration": calibration} if precision == "int8" else {}
         make(model, path, small, precision=precision, labels=CIFAR10, **given)
         yield path.stem, path, model, small[:8]
-    levels = [f"P{i}" for i in range(1, 5)]
-    model = untrained(heads.UNetHead(3, levels=levels))
+    model = untrained(heads.UNetHead(3, levels=["P1", "P2", "P3"]))
     yield "segmentation_float32", make(model, folder / "segmentation.tflite", large), model, large
-    head = heads.DetectionHead(3, levels=["P3", "P4"], filters=32, depth=1)
-    model = untrained(head, score=0.005, max_detections=10)
+    head = heads.DetectionHead(3, levels=["P2", "P3"], filters=8, depth=1, bins=4)
+    model = untrained(head, score=0.005, max_detections=6)
     yield "detection_float32", make(model, folder / "detection.tflite", large), model, large
 
 
@@ -114,7 +117,6 @@ def compared(told, expected, task):
     if task == "detection":
         counts = expected["number_of_detections"].astype(int).ravel()
         rows = np.arange(expected["score"].shape[1]) < counts[:, None]
-        # An untrained detector's boxes reach beyond the picture, which MediaPipe does not mind.
         return {
             "error": float(np.abs(told["score"] - expected["score"])[rows].max()),
             "pixels": float(96 * np.abs(told["location"] - expected["location"])[rows].max()),
