@@ -24,6 +24,7 @@ from export.reference import verify
 from export.report import describe
 from export.tflite import to_tflite
 from export.together import SideBySide, Timed, side_by_side
+from export.web_demo import web_demo
 
 __all__ = [
     "Bundle",
@@ -61,5 +62,6 @@ __all__ = [
     "to_onnx",
     "to_tflite",
     "verify",
+    "web_demo",
     "write_metadata",
 ]

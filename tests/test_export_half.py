@@ -62,7 +62,9 @@ def test_numbers_beyond_it_are_told(inner, last, wanted, tmp_path):
 def test_a_mask_of_a_large_negative_number_is_not(tmp_path):
     """Infinite is what it stands for; a constant beyond float16 the converter cuts."""
     x = keras.Input((4, 6), name="x")
-    mask = layers.Rescaling(-6e4, offset=-6e4, name="mask")(keras.ops.cast(x[..., :4] > 0.9, "float32"))
+    mask = layers.Rescaling(-6e4, offset=-6e4, name="mask")(
+        keras.ops.cast(x[..., :4] > 0.9, "float32")
+    )
     model = keras.Model(x, keras.ops.softmax(layers.Dense(4)(x) + mask))
     export.to_tflite(
         model, tmp_path / "m.tflite", "float16", inputs=X[:, None].repeat(4, 1), measure=False
