@@ -15,7 +15,7 @@ from tuning.image_space import image_space
 from tuning.layerwise import layerwise_decay
 from tuning.magnitude import MagnitudePruning
 from tuning.propose import propose
-from tuning.prune import PrunedLayer, PruningPlan, prune, pruning_plan
+from tuning.prune import prune, pruning_plan
 from tuning.recipes import adamw, cosine_warmup
 from tuning.recommendation_space import recommendation_space, retrieval_space, sequential_space
 from tuning.search import ParetoSearch
@@ -34,8 +34,6 @@ __all__ = [
     "Halving",
     "MagnitudePruning",
     "ParetoSearch",
-    "PrunedLayer",
-    "PruningPlan",
     "adamw",
     "augmentation",
     "choose",

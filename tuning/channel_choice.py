@@ -60,7 +60,7 @@ class Choice:
         self.costs = self._costs(rows)
 
     def _families(self, multiple):
-        """Return the roots that layers share, least first, how few may stay, and of what multiple."""
+        """Return the roots that layers share, least first, how few may stay, in what steps."""
         family, size = {}, {}
         for _, kernel, axis in self.channels.makers:
             labels = self.roots[self.channels.slices[id(kernel)][axis]]

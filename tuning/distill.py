@@ -55,7 +55,7 @@ def distill(
     Reference: [Hinton et al., 2015](https://arxiv.org/abs/1503.02531);
         [Romero et al., 2015](https://arxiv.org/abs/1412.6550) (features)
 
-    >>> import backbones
+    >>> import backbones, numpy as np
     >>> def network(alpha):
     ...     backbone = backbones.mobilenet_v2((32, 32, 3), alpha=alpha)
     ...     return heads.attach(backbone, heads.ClassificationHead(10))
