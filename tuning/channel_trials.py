@@ -84,7 +84,9 @@ class _Caller:
     def __init__(self, operation, node, width, rng):
         self.operation, self.node, self.width = operation, node, width
         # None of them is special, as those of a new layer are: 0 would hide what they scale.
-        self.weights = [rng.uniform(0.5, 1.5, w.shape) for w in getattr(operation, "weights", ())]
+        self.weights = [
+            rng.uniform(0.5, 1.5, [*w.shape]) for w in getattr(operation, "weights", ())
+        ]
 
     def __call__(self, arrays, some=None):
         operation = self.operation
@@ -102,7 +104,7 @@ class _Caller:
         return ops.convert_to_numpy(ops.cast(answer, "float32"))
 
     def narrow(self, weight, some):
-        if some is None or not weight.shape or weight.shape[-1] != self.width:
+        if some is None or not weight.ndim or weight.shape[-1] != self.width:
             return weight
         return weight[..., some]
 

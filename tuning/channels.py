@@ -181,7 +181,7 @@ def _by_trial(channels, operation, node, given):
     made = given[narrowed[0]]
     if isinstance(operation, keras.Layer):
         for weight in operation.weights:
-            if weight.shape and weight.shape[-1] == width:
+            if len(weight.shape) and weight.shape[-1] == width:
                 channels.slice(weight, {-1: made})
     if isinstance(operation, layers.BatchNormalization) and operation.scale:
         channels.norms.append((operation, made))

@@ -55,14 +55,16 @@ def distill(
     Reference: [Hinton et al., 2015](https://arxiv.org/abs/1503.02531);
         [Romero et al., 2015](https://arxiv.org/abs/1412.6550) (features)
 
-    >>> import backbones, numpy as np
-    >>> def network(alpha):
-    ...     backbone = backbones.mobilenet_v2((32, 32, 3), alpha=alpha)
-    ...     return heads.attach(backbone, heads.ClassificationHead(10))
-    >>> teacher, student = network(0.5), network(0.35)
-    >>> distiller = distill(teacher, student, features=["P4"])
+    >>> import numpy as np
+    >>> def network(filters):
+    ...     image = keras.Input((8, 8, 1))
+    ...     x = keras.layers.Conv2D(filters, 3, 2, padding="same")(image)
+    ...     backbone = keras.Model(image, {"P1": x})
+    ...     return heads.attach(backbone, heads.ClassificationHead(3))
+    >>> teacher, student = network(8), network(4)
+    >>> distiller = distill(teacher, student, features=["P1"])
     >>> distiller.compile("adam", loss=heads.losses(student))
-    >>> _ = distiller.fit(np.zeros((2, 32, 32, 3)), np.zeros(2), verbose=0)
+    >>> _ = distiller.fit(np.zeros((2, 8, 8, 1)), np.zeros(2), verbose=0)
     >>> distiller.student is student
     True
     """
@@ -182,14 +184,16 @@ def _is_exclusive(head):
 
 
 def _feature_losses(teacher, student, features):
-    """Return the teacher, opened, and a loss for each of the levels."""
-    teacher = flatten(teacher)
-    ends = [
-        _level_layers(x, features, who) for x, who in ((teacher, "teacher"), (student, "student"))
-    ]
+    """Return the teacher, opened where levels end inside of it, and a loss for each level."""
+    end_s = _level_layers(student, features)
+    try:
+        end_t = _level_layers(teacher, features)
+    except ValueError:
+        teacher = flatten(teacher)
+        end_t = _level_layers(teacher, features)
     losses = []
     for level in features:
-        (name_t, x), (name_s, y) = (end[level] for end in ends)
+        (name_t, x), (name_s, y) = end_t[level], end_s[level]
         if not _alike(x.shape[:-1], y.shape[:-1]):
             raise ValueError(
                 f"The features of a level must have the same sides. Received: {level} of "
@@ -205,14 +209,14 @@ def _feature_losses(teacher, student, features):
     return teacher, losses
 
 
-def _level_layers(model, features, who):
+def _level_layers(model, features):
     """Return by level the name of the layer of a model that ends it, and its output."""
     flat, copies, _ = trace(model)
     levels = levels_in(flat)
     if missing := [x for x in features if x not in levels]:
         raise ValueError(
             f"`features` must be levels that both models have. Received: {', '.join(missing)}; "
-            f"the {who} has {', '.join(levels) or 'none'}."
+            f"{model.name!r} has {', '.join(levels) or 'none'}."
         )
     found = {}
     for level in features:
@@ -222,8 +226,8 @@ def _level_layers(model, features, who):
                 found[level] = layer.name, outputs[0]
         if level not in found:
             raise ValueError(
-                f"A level must end with a layer of the {who} itself. Received: {level} of "
-                f"{model.name!r}, which ends inside of another layer or model: attach the head to "
-                "the backbone, or distil a copy, blocks.flatten(student)."
+                f"A level must end with a layer of the model itself. Received: {level} of "
+                f"{model.name!r}, which ends in a sum or inside of another layer or model. Attach "
+                "the head to the backbone itself, or leave the level out."
             )
     return found

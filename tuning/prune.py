@@ -11,6 +11,7 @@ from export.table import render
 from tuning.channel_choice import BY, Choice
 from tuning.channels import read
 from tuning.checks import is_number
+from tuning.freezing import unfreeze
 from tuning.narrow import WrongWidth, check, narrowed
 
 
@@ -51,7 +52,8 @@ def prune(
         input_shape: Sizes of open axes, as in `export.measure`.
 
     Returns:
-        A functional `keras.Model` with the inputs, outputs and name of `model`, not compiled.
+        A functional `keras.Model` with the inputs, outputs and name of `model`, not compiled. What
+        is frozen stays so, but for a model that is frozen as a whole, as a teacher is.
 
     Raises:
         ValueError: If an argument is wrong, the model has no graph, its multiply-adds cannot be
@@ -176,6 +178,8 @@ def pruning_plan(
             "A layer must do the same with what is left of its channels. "
             f"Received: {model.name!r}, of which {wrong} does not."
         )
+    if not model.trainable_weights:  # a teacher: to be trained is what the copy is for
+        unfreeze(narrow)
     after = {row.name: row for row in rows_of(narrow, input_shape)}
     layers = [
         PrunedLayer(
