@@ -15,15 +15,15 @@ from blocks import ConvNormAct
 SHAPE = (8, 8, 1)
 
 
-def backbone(filters, strides=2):
+def backbone(filters):
     image = keras.Input(SHAPE, name="image")
-    x = ConvNormAct(filters, strides=strides, name="stage1")(image)
+    x = ConvNormAct(filters, strides=2, name="stage1")(image)
     return keras.Model(image, {"P1": x, "P2": ConvNormAct(2 * filters, strides=2)(x)}, name="net")
 
 
-def classifier(filters=4, seed=0, head=None, strides=2):
+def classifier(filters=4, seed=0, head=None):
     keras.utils.set_random_seed(seed)
-    return heads.attach(backbone(filters, strides), head or heads.ClassificationHead(3))
+    return heads.attach(backbone(filters), head or heads.ClassificationHead(3))
 
 
 def images(count=4):
@@ -46,7 +46,7 @@ def test_classes_are_taught_by_the_divergence_of_softened_probabilities():
     x, y = images()
     distiller = tuning.distill(teacher, student, temperature=3.0, student_loss_weight=0.25)
     assert distiller.student is student and not teacher.trainable_weights
-    a, b = teacher(x).numpy(), student(x).numpy()
+    a, b = np.array(teacher(x)), np.array(student(x))
     p, q = softmax(a / 3), softmax(b / 3)
     taught = 9 * np.mean((p * np.log(p / q)).sum(-1))
     own = np.mean(-np.log(softmax(b)[np.arange(4), y]))
@@ -120,7 +120,6 @@ def test_mistakes_are_told_before_training():
         ((teacher, keras.Model(x, layers.Dense(3)(layers.Flatten()(x)))), {}, "heads.attach"),
         ((teacher, student), {"features": ["P7"]}, "`features` must be levels"),
         ((teacher, student), {"features": "P1"}, "must list levels"),
-        ((teacher, classifier(4, strides=1)), {"features": ["P1"]}, "same sides|levels that both"),
         ((teacher, student), {"temperature": 0}, "`temperature` must be above 0"),
         ((teacher, student), {"student_loss_weight": 1.0}, "at least 0 and below 1"),
     ):
@@ -144,7 +143,7 @@ def test_zeros_grow_along_the_cubic_and_stay():
     model.compile(keras.optimizers.Adam(0.01, use_ema=True), loss=heads.losses(model))
     seen = []
     watch = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda *_: seen.append(max(zeros(model).values()))
+        on_train_batch_end=lambda batch, logs: seen.append(max(zeros(model).values()))
     )
     pruning = tuning.MagnitudePruning(0.75, begin_step=2, end_step=14, frequency=2)
     x, y = images(32)

@@ -89,7 +89,7 @@ def inverted(x):
 
 def dense(x):
     x = blocks.DenseBlock(2, 4, name="a")(layers.Conv2D(8, 3, name="stem")(x))
-    return blocks.TransitionBlock(8, name="t")(x)
+    return blocks.TransitionBlock(0.5, name="t")(x)
 
 
 def flattened(x):
@@ -116,30 +116,23 @@ def mixed(x):
 
 BODIES = [basic, bottlenecks, inverted, dense, flattened, gated, mixed]
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (4, *SHAPE)).astype("float32")
-WIDTHS = {}
 
 
-def lose_nothing(model, images=IMAGES, by="norm"):
-    """Prune until what is dead is gone, and hold the answers beside each other."""
+def lose_nothing(model, images=IMAGES, macs=0.8):
+    """Prune channels of which more are dead, and hold the answers beside each other."""
     dead, free = kill(model)
     assert 0 < dead < free
-    expected = model.predict(images, verbose=0)
-    for share in (0.9, 0.8, 0.7, 0.6):
-        try:
-            plan = tuning.pruning_plan(model, share, by=by, multiple=1)
-        except ValueError:
-            break
-        got = plan.model.predict(images, verbose=0)
-        if not np.allclose(got, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max()):
-            break
-        best = plan
-    return best
+    plan = tuning.pruning_plan(model, macs, multiple=1)
+    expected, got = (np.array(m(images, training=False)) for m in (model, plan.model))
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+    assert np.abs(expected - expected[:1]).max() > 1e-3  # the answers say something
+    return plan
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
 def test_what_is_zero_is_cut_and_the_answers_stay(body):
     plan = lose_nothing(classifier(body))
-    assert plan.macs[1] <= 0.9 * plan.macs[0] and plan.params[1] < plan.params[0]
+    assert plan.macs[1] <= 0.8 * plan.macs[0] and plan.params[1] < plan.params[0]
     assert plan.macs[1] == export.measure(plan.model).macs
     assert plan.params[1] == plan.model.count_params()
 
@@ -163,9 +156,10 @@ def test_ranks_are_norms_over_the_mean_of_their_layer():
     for name in "ab":
         made, whole = np.array(pruned.get_layer(name).bias), np.array(model.get_layer(name).bias)
         kept[name] = [i for i in range(6) if np.isclose(whole[i], made).any()]
-        assert len(kept[name]) == len(made) < 6 or name == "a"
+        assert len(kept[name]) == len(made)
         least = np.sort(score[name])[::-1][: len(made)]
         np.testing.assert_allclose(np.sort(score[name][kept[name]])[::-1], least)
+    assert len(kept["a"]) < 6
     left = np.array(pruned.get_layer("b").kernel)
     np.testing.assert_array_equal(left, kernels["b"][:, :, kept["a"]][..., kept["b"]])
 
@@ -215,31 +209,27 @@ def test_a_foreign_layer_that_mixes_channels_is_found_out():
 
 def test_heads_go_on(tmp_path):
     keras.utils.set_random_seed(0)
-    image = keras.Input((32, 32, 3), name="image")
+    image = keras.Input(SHAPE, name="image")
     x = blocks.ConvNormAct(8, strides=2, name="s1")(image)
     y = blocks.ConvNormAct(8, strides=2, name="s2")(x)
-    z = blocks.ResidualBlock(16, strides=2, name="s3")(y)
-    levels = {"P1": x, "P2": y, "P3": z}
+    levels = {"P1": x, "P2": y}
     backbone = keras.Model(image, levels, name="net")
     model = heads.attach(
         backbone,
         {
-            "mask": heads.UNetHead(3, ["P1", "P2", "P3"], filters=4),
+            "mask": heads.UNetHead(3, ["P1", "P2"], filters=4),
             "kind": heads.ClassificationHead(2),
-            "boxes": heads.DetectionHead(3, levels=["P2", "P3"], filters=8, depth=1),
         },
     )
     shaken(model)
     pruned = tuning.prune(model, 0.9, multiple=4)
-    assert set(heads.losses(pruned)) == set(heads.metrics(pruned)) == {"mask", "kind", "boxes"}
-    images = np.random.default_rng(0).uniform(size=(2, 32, 32, 3)).astype("float32")
-    path = tmp_path / "pruned.keras"
-    pruned.save(path)
-    loaded = keras.saving.load_model(path)
-    answers = [heads.deploy(m)(images) for m in (pruned, loaded)]
-    assert set(answers[0]) == set(heads.deploy(model).output)
-    for name in answers[0]:
-        np.testing.assert_allclose(answers[0][name], answers[1][name], rtol=1e-5, atol=1e-6)
+    assert set(heads.losses(pruned)) == set(heads.metrics(pruned)) == {"mask", "kind"}
+    images = np.random.default_rng(0).uniform(size=(2, *SHAPE)).astype("float32")
+    pruned.save(tmp_path / "pruned.keras")
+    loaded = keras.saving.load_model(tmp_path / "pruned.keras")
+    for a, b in zip(*(keras.tree.flatten(m(images)) for m in (pruned, loaded))):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    assert set(heads.deploy(loaded).output) == set(heads.deploy(model).output)
     kind = {"kind": np.array([0, 1])}
     part = keras.Model(pruned.input, {"kind": pruned.output["kind"]})
     part.compile("sgd", loss=heads.losses(part), metrics=heads.metrics(part))
@@ -256,17 +246,8 @@ def test_a_head_that_counts_its_channels_keeps_what_it_reads():
         return layers.Conv2D(8, 3, name="b")(layers.Conv2D(8, 3, name="a")(x))
 
     model = classifier(body, head=Scaled(3, name="head"))
-    a, b, _ = tuning.pruning_plan(model, 0.6, multiple=1).layers
+    a, b = tuning.pruning_plan(model, 0.6, multiple=1).layers
     assert a.channels[1] < 8 and b.channels == (8, 8)
-
-
-def test_a_narrower_file_is_smaller_and_right(tmp_path):
-    model = classifier(basic)
-    sizes = []
-    for name, each in {"whole": model, "half": tuning.prune(model, 0.5, multiple=4)}.items():
-        bundle = export.to_tflite(heads.deploy(each), tmp_path / f"{name}.tflite", measure=False)
-        sizes.append(bundle.size)
-    assert sizes[1] < sizes[0]
 
 
 def test_sequences_sequentials_and_shared_layers():
@@ -293,7 +274,10 @@ def test_sequences_sequentials_and_shared_layers():
 
 
 def test_mistakes():
-    model = classifier(basic)
+    def body(x):
+        return layers.Conv2D(8, 3, name="b")(layers.Conv2D(8, 3, name="a")(x))
+
+    model = classifier(body)
     for given, said in (
         ({"macs": 1.5}, "`macs` must be a share"),
         ({"macs": True}, "`macs` must be a share"),
@@ -304,8 +288,22 @@ def test_mistakes():
         with pytest.raises(ValueError, match=said) as error:
             tuning.prune(model, **given)
         assert "Received:" in str(error.value)
-    open_sides = classifier(basic, (None, None, 3))
-    assert tuning.prune(open_sides, 0.6, input_shape=SHAPE).input_shape == (None, None, None, 3)
+    open_sides = classifier(body, (None, None, 3))
+    assert tuning.prune(open_sides, 0.9, multiple=1, input_shape=SHAPE).input_shape == (
+        None,
+        None,
+        None,
+        3,
+    )
+
+
+@slow
+@pytest.mark.parametrize("head", [heads.DetectionHead, heads.SSDHead])
+def test_detectors_go_on(head):
+    backbone = backbones.mobilenet_v2((64, 64, 3), alpha=0.35)
+    pruned = tuning.prune(shaken(heads.attach(backbone, head(3, filters=16))), 0.8)
+    boxes = heads.deploy(pruned)(np.ones((1, 64, 64, 3)))
+    assert {"boxes", "scores"} <= set(boxes) and heads.losses(pruned)
 
 
 @slow
@@ -322,4 +320,4 @@ def test_mistakes():
 def test_networks_keep_their_answers(make):
     model = shaken(heads.attach(make(), heads.ClassificationHead(3)))
     images = np.random.default_rng(0).uniform(size=(2, 32, 32, 3)).astype("float32")
-    assert lose_nothing(model, images).macs[1] < 0.91 * export.measure(model).macs
+    assert lose_nothing(model, images, 0.9).macs[1] <= 0.9 * export.measure(model).macs

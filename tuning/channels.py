@@ -116,12 +116,12 @@ def _known(channels, operation, node, given):
     first = getattr(operation, "data_format", None) == "channels_first"
     if not ours or first or len(node.outputs) != 1:
         return _by_trial(channels, operation, node, given)
-    if isinstance(operation, (*MAKERS, *DEPTHWISE)) and not activation_is_alone(operation):
-        return None
-    if isinstance(operation, DEPTHWISE):
-        return [_depthwise(channels, operation, given[0])]
-    if isinstance(operation, MAKERS):
-        return [_maker(channels, operation, given[0])]
+    if isinstance(operation, (*MAKERS, *DEPTHWISE)):
+        make = _depthwise if isinstance(operation, DEPTHWISE) else _maker
+        made = make(channels, operation, given[0])
+        if not activation_is_alone(operation):
+            channels.keep(made, f"{operation.name} ({type(operation).__name__})")
+        return [made]
     shape, before = node.outputs[0].shape, node.input_tensors[0].shape
     kind = type(operation).__name__
     if kind == "Concatenate" and operation.axis in (-1, len(shape) - 1):

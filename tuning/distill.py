@@ -1,7 +1,8 @@
 """Distillation: a small model learns what a large one answers, and how it gets there."""
 
 import keras
-from keras import layers, tree
+import numpy as np
+from keras import layers, ops, tree
 from keras.distillation import Distiller, FeatureDistillation, LogitsDistillation
 
 import heads
@@ -10,6 +11,7 @@ from blocks.graph import trace
 from heads.graph import functional_graph, heads_of
 from tuning.checks import is_number
 from tuning.freezing import levels_in
+from tuning.narrow import random_inputs
 
 
 def distill(
@@ -55,7 +57,6 @@ def distill(
     Reference: [Hinton et al., 2015](https://arxiv.org/abs/1503.02531);
         [Romero et al., 2015](https://arxiv.org/abs/1412.6550) (features)
 
-    >>> import numpy as np
     >>> def network(filters):
     ...     image = keras.Input((8, 8, 1))
     ...     x = keras.layers.Conv2D(filters, 3, 2, padding="same")(image)
@@ -83,16 +84,31 @@ def distill(
         )
     found = heads_of(student)
     _check(teacher, student)
-    losses = _output_losses(student, found, temperature)
+    exclusive = _exclusive(student, found)
+    _check_raw(teacher, exclusive)
+    losses = _output_losses(student, exclusive, temperature)
     weights = [1.0] * len(losses)
     if features:
         teacher, pairs = _feature_losses(teacher, student, features)
         losses, weights = losses + pairs, weights + [feature_weight] * len(pairs)
-    distiller = Distiller(
+    distiller = _Distiller(
         teacher, student, losses, weights, student_loss_weight=student_loss_weight
     )
     distiller.projections = [x.project for x in losses if getattr(x, "project", None)]
     return distiller
+
+
+class _Distiller(Distiller):
+    """Gives inputs to Keras's models of features as the models themselves take them.
+
+    Keras gives them a list, and then warns that they were given none.
+    """
+
+    def _create_feature_extractor(self, model, layer_names):
+        made = super()._create_feature_extractor(model, layer_names)
+        if made is None:
+            return None
+        return keras.Model(functional_graph(model)._inputs_struct, made.output, name=made.name)
 
 
 class ProjectedFeatures(FeatureDistillation):
@@ -126,37 +142,39 @@ def _check(teacher, student):
                 f"Teacher and student must have {what} of the same names and shapes. "
                 f"Received: {shapes[0]} and {shapes[1]}."
             )
-    last = [x._keras_history.operation for x in graphs[0].outputs]
-    if any(_is_softmax(x) for x in last):
-        raise ValueError(
-            "A teacher gives raw outputs, as its student does. Received: "
-            f"{teacher.name!r}, which ends in probabilities. Take the model before heads.deploy."
-        )
 
 
-def _is_softmax(operation):
-    softmax = getattr(operation, "activation", None) is keras.activations.softmax
-    return softmax or isinstance(operation, layers.Softmax)
+def _check_raw(teacher, exclusive):
+    """Raise where a teacher gives probabilities and not logits of exclusive classes."""
+    outputs = tree.flatten(teacher(random_inputs(functional_graph(teacher)), training=False))
+    for x in (ops.convert_to_numpy(x) for x, logits in zip(outputs, exclusive) if logits):
+        if x.min() >= 0 and np.allclose(x.sum(-1), 1, atol=1e-3):
+            raise ValueError(
+                "A teacher gives raw outputs, as its student does. Received: "
+                f"{teacher.name!r}, whose sum to 1. Take the model before heads.deploy."
+            )
 
 
 def _alike(a, b):
     return len(a) == len(b) and all(None in pair or pair[0] == pair[1] for pair in zip(a, b))
 
 
-def _output_losses(student, found, temperature):
-    """Return the losses of the raw outputs: of logits of exclusive classes, and of others."""
+def _exclusive(student, found):
+    """Return of each output whether it is logits of classes of which one is right."""
     struct = functional_graph(student)._outputs_struct
-    names = [
-        path[0] if len(path) and path[0] in found else name
-        for (path, _), name in zip(tree.flatten_with_path(struct), _names(struct, found))
-    ]
-    exclusive = [_is_exclusive(found[name]) for name in names]
-    for name in names:
+    order = sorted(found) if isinstance(struct, dict) else found  # as Keras flattens them
+    for name in order:
         if getattr(getattr(found[name], "targets", None), "maps", 1) > 1:
             raise ValueError(
                 "A student's raw output must have the same shape in training. Received: "
                 f"{name!r} with deep_supervision=True. Leave it out."
             )
+    return [_is_exclusive(found[name]) for name in order]
+
+
+def _output_losses(student, exclusive, temperature):
+    """Return the losses of the raw outputs: of logits of exclusive classes, and of others."""
+    struct = functional_graph(student)._outputs_struct
     losses = []
     if any(exclusive):
         # As an object: of its name Keras makes a function, which reads logits as probabilities.
@@ -166,13 +184,6 @@ def _output_losses(student, found, temperature):
         each = [None if x else keras.losses.MeanSquaredError() for x in exclusive]
         losses.append(FeatureDistillation(tree.pack_sequence_as(struct, each)))
     return losses
-
-
-def _names(struct, found):
-    """Return the name of the head of each output."""
-    if isinstance(struct, dict):
-        return list(struct)
-    return list(found)
 
 
 def _is_exclusive(head):

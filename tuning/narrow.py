@@ -71,9 +71,7 @@ def check(half, model, channels, alive):
         WrongWidth: If it does. The weights of `half` are what they were.
     """
     before = half.get_weights()
-    rng = np.random.default_rng(0)
-    inputs = [_array(x, rng) for x in half.inputs]
-    given = tree.pack_sequence_as(half._inputs_struct, inputs)
+    given = random_inputs(half)
     try:
         half.set_weights([part(w, channels, alive, fill=True) for w in half.weights])
         expected = tree.flatten(half(given, training=False))
@@ -111,7 +109,13 @@ def _is_cut(layer, channels):
     return any(id(w) in channels.slices for w in getattr(layer, "weights", ()))
 
 
-def _array(x, rng):
-    shape = [1 if i == 0 else size or OPEN for i, size in enumerate(x.shape)]
-    values = rng.uniform(size=shape) if "float" in x.dtype else np.zeros(shape)
-    return ops.convert_to_tensor(values, x.dtype)
+def random_inputs(graph):
+    """Return a sample of what a graph takes, numbers from 0 to 1, and ids of 0."""
+    rng = np.random.default_rng(0)
+
+    def sample(x):
+        shape = [1 if i == 0 else size or OPEN for i, size in enumerate(x.shape)]
+        values = rng.uniform(size=shape) if "float" in x.dtype else np.zeros(shape)
+        return ops.convert_to_tensor(values, x.dtype)
+
+    return tree.pack_sequence_as(graph._inputs_struct, [sample(x) for x in graph.inputs])

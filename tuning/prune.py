@@ -146,7 +146,7 @@ def pruning_plan(
     """
     if not is_number(macs) or not 0 < macs < 1:
         raise ValueError(f"`macs` must be a share between 0 and 1. Received: macs={macs!r}.")
-    if by not in BY:
+    if not isinstance(by, str) or by not in BY:
         raise ValueError(f"`by` must be one of {sorted(BY)}. Received: by={by!r}.")
     if isinstance(multiple, bool) or not isinstance(multiple, int) or multiple < 1:
         raise ValueError(
