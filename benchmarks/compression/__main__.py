@@ -161,7 +161,7 @@ def parse(words=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--epochs", type=int, default=5, help="of every network")
+    parser.add_argument("--epochs", type=int, default=4, help="of every network")
     parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="of the MACs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=128)
