@@ -43,8 +43,7 @@ def flatten(model, *, fuse=False):
 def trace(model, *, fuse=False, closed=()):
     """Return the flat copy of `model`, its tensor for each tensor's id, and how to fill it.
 
-    The copy has fresh weights until the third, a function, is called. Layers of a class in
-    `closed` are not opened.
+    Its weights are fresh until the third, a function, is called. Layers of `closed` stay whole.
     """
     flat, copies, copier = _trace(model, fuse, closed)
     return flat, copies, lambda: [hand_on(*pair) for pair in copier.made.values()]
@@ -165,6 +164,8 @@ class _Copier:
                 return None
             given = [x for x in tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)]
             masks = [_mask(x) for x in given]
+            if "training" not in inspect.signature(layer.call).parameters:  # any layer is given it
+                kwargs = {key: x for key, x in kwargs.items() if key != "training"}
             try:
                 args, kwargs = tree.map_structure(
                     lambda x: (
@@ -208,9 +209,8 @@ def hand_on(old, new):
 
 
 def _sublayers(operation):
-    if not isinstance(operation, keras.Layer):
-        return []
-    return list(operation._flatten_layers(include_self=False))
+    is_layer = isinstance(operation, keras.Layer)
+    return list(operation._flatten_layers(include_self=False)) if is_layer else []
 
 
 def _mask(x):

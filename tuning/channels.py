@@ -26,8 +26,8 @@ class Channels:
     Attributes:
         labels: Array of labels by id of a tensor of the flat graph.
         slices: By id of a weight, what its axes stand for: a dict of arrays of labels by axis.
-        makers: `(layer, filters)` of each layer that makes new channels: the weight whose slices
-            along an axis they are, and that axis.
+        makers: `(layer, weight, axis)` of each layer that makes new channels: they lie along that
+            axis of its weight.
         norms: Each batch normalization, and the labels that it scales.
         outputs: Labels of what a layer makes, by its id, where its configuration counts them.
         reasons: Why a label stays, by label.
