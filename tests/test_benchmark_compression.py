@@ -11,6 +11,7 @@ from benchmarks.cifar10 import data
 from benchmarks.cifar10.networks import classifier, pooled
 from benchmarks.compression import __main__ as command
 from benchmarks.compression import networks
+from tests.slow import slow
 from tests.test_benchmark_cifar10 import made_up
 
 
@@ -43,6 +44,7 @@ def test_each_way_is_narrow_enough_and_begins_as_it_says(small):
     assert not np.isin(new, whole).any()
 
 
+@slow
 def test_it_trains_writes_and_prints_and_a_second_call_trains_nothing(
     small, tmp_path, capsys, monkeypatch
 ):
