@@ -45,12 +45,12 @@ def flatten(model, *, fuse=False):
     return flat
 
 
-def trace(model, *, fuse=False):
+def trace(model, *, fuse=False, closed=()):
     """Return the flat copy of `model`, its tensor for each tensor's id, and how to fill it.
 
-    The copy has fresh weights until the third, a function, is called.
+    Its weights are fresh until the third, a function, is called. Layers of `closed` stay whole.
     """
-    flat, copies, copier = _trace(model, fuse)
+    flat, copies, copier = _trace(model, fuse, closed)
     return flat, copies, lambda: [hand_on(*pair) for pair in copier.made.values()]
 
 
@@ -60,7 +60,7 @@ def trace_layers(model):
     return flat, {id(copy): original for original, copy in copier.made.values()}
 
 
-def _trace(model, fuse=False):
+def _trace(model, fuse=False, closed=()):
     graph = graph_of(model)
     if graph is None:
         raise ValueError(
@@ -74,7 +74,7 @@ def _trace(model, fuse=False):
         for x, name in zip(graph.inputs, names)
     ]
     copies = {id(old): new for old, new in zip(graph.inputs, inputs)}
-    copier = _Copier(inputs, names, fuse)
+    copier = _Copier(inputs, names, fuse, closed)
     copier.run(graph.outputs, copies, "")
     outputs = tree.map_structure(lambda x: copies[id(x)], graph._outputs_struct)
     inputs = tree.pack_sequence_as(graph._inputs_struct, inputs)
@@ -123,9 +123,9 @@ def scoped(name):
 class _Copier:
     """Repeats graphs on new tensors, with a copy of every operation it meets."""
 
-    def __init__(self, inputs, names, fuse):
+    def __init__(self, inputs, names, fuse, closed):
         self.made = {}  # id of the original -> (original, copy)
-        self.fuse = fuse
+        self.fuse, self.closed = fuse, closed
         self.fused = {}  # id of the original -> (original, what its `fuse()` returned)
         self.taken = set(names)
         self.fresh = {id(x): x for x in inputs}  # every tensor of the new graph
@@ -145,7 +145,8 @@ class _Copier:
             operation = self.fused[id(operation)][1]
         if path and type(operation) is keras.layers.Identity:
             return args[0]
-        if id(operation) not in self.made and sublayers(operation):
+        whole = isinstance(operation, self.closed)
+        if id(operation) not in self.made and sublayers(operation) and not whole:
             opened = self.open(operation, args, kwargs, name + ".")
             if opened is not None:
                 return opened
@@ -173,6 +174,8 @@ class _Copier:
                 return None
             given = [x for x in tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)]
             masks = [_mask(x) for x in given]
+            if "training" not in inspect.signature(layer.call).parameters:  # any layer is given it
+                kwargs = {key: x for key, x in kwargs.items() if key != "training"}
             try:
                 args, kwargs = tree.map_structure(
                     lambda x: (
