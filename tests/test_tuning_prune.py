@@ -10,6 +10,7 @@ import blocks
 import export
 import heads
 import tuning
+from benchmarks.timing import settle
 from blocks.base import ChannelPReLU
 from tests.slow import slow
 from tuning.channels import read
@@ -319,5 +320,6 @@ def test_detectors_go_on(head):
 )
 def test_networks_keep_their_answers(make):
     model = shaken(heads.attach(make(), heads.ClassificationHead(3)))
-    images = np.random.default_rng(0).uniform(size=(2, 32, 32, 3)).astype("float32")
+    images = np.random.default_rng(0).uniform(size=(8, 32, 32, 3)).astype("float32")
+    settle(model, images)  # or deep ones answer alike to all
     assert lose_nothing(model, images, 0.9).macs[1] <= 0.9 * export.measure(model).macs

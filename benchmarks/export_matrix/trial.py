@@ -44,7 +44,11 @@ def inputs_of(model):
 
 
 def settle_statistics(model, given):
-    """Give batch normalizations the statistics of the samples, as a training would."""
+    """Give batch normalizations the statistics of the samples, as a training would.
+
+    No variance is less than the layer's mean: an untrained network has channels that hardly vary,
+    and would make them, and what is rounded in them, as loud as the others.
+    """
     layers = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
     before = [x.momentum for x in layers]
     for x in layers:
@@ -56,6 +60,8 @@ def settle_statistics(model, given):
         )
     for x, momentum in zip(layers, before):
         x.momentum = momentum
+        variance = keras.ops.convert_to_numpy(x.moving_variance)
+        x.moving_variance.assign(np.maximum(variance, variance.mean()))
 
 
 def of_model(model, given):
