@@ -1,10 +1,14 @@
 """A model's plain graph: every composite layer opened, every leaf named by its path."""
 
 import inspect
+import re
 
 import keras
-import numpy as np
 from keras import ops, tree
+
+from blocks.copies import copied, hand_on, sublayers
+
+ODD = re.compile(r"[^A-Za-z0-9_.>-]")  # what no scope of TensorFlow holds
 
 
 def flatten(model, *, fuse=False):
@@ -12,8 +16,9 @@ def flatten(model, *, fuse=False):
 
     Nested models and layers made of layers are opened: their `call` is run on symbolic
     tensors, and what it connects is connected in the new graph. A leaf is called by its path
-    (`"stage1_block0.conv1.conv"`), has the original's configuration and a copy of its weights;
-    the outputs are equal. The given model is not changed.
+    (`"stage1_block0.conv1.conv"`; what is no letter, digit or `. _ > -` becomes `_`), has the
+    original's configuration and a copy of its weights; the outputs are equal. The given model is
+    not changed.
 
     A layer stays a leaf where it holds weights of its own beside its sublayers, or where its
     `call` does not run on symbolic tensors (recurrent layers). A `call` that chooses by
@@ -40,12 +45,12 @@ def flatten(model, *, fuse=False):
     return flat
 
 
-def trace(model, *, fuse=False):
+def trace(model, *, fuse=False, closed=()):
     """Return the flat copy of `model`, its tensor for each tensor's id, and how to fill it.
 
-    The copy has fresh weights until the third, a function, is called.
+    Its weights are fresh until the third, a function, is called. Layers of `closed` stay whole.
     """
-    flat, copies, copier = _trace(model, fuse)
+    flat, copies, copier = _trace(model, fuse, closed)
     return flat, copies, lambda: [hand_on(*pair) for pair in copier.made.values()]
 
 
@@ -55,7 +60,7 @@ def trace_layers(model):
     return flat, {id(copy): original for original, copy in copier.made.values()}
 
 
-def _trace(model, fuse=False):
+def _trace(model, fuse=False, closed=()):
     graph = graph_of(model)
     if graph is None:
         raise ValueError(
@@ -69,7 +74,7 @@ def _trace(model, fuse=False):
         for x, name in zip(graph.inputs, names)
     ]
     copies = {id(old): new for old, new in zip(graph.inputs, inputs)}
-    copier = _Copier(inputs, names, fuse)
+    copier = _Copier(inputs, names, fuse, closed)
     copier.run(graph.outputs, copies, "")
     outputs = tree.map_structure(lambda x: copies[id(x)], graph._outputs_struct)
     inputs = tree.pack_sequence_as(graph._inputs_struct, inputs)
@@ -110,12 +115,17 @@ def _maker(tensor):
     return operation._inbound_nodes[index]
 
 
+def scoped(name):
+    """Return a name as a scope of TensorFlow may have it."""
+    return ODD.sub("_", name).lstrip("_->") or "layer"
+
+
 class _Copier:
     """Repeats graphs on new tensors, with a copy of every operation it meets."""
 
-    def __init__(self, inputs, names, fuse):
+    def __init__(self, inputs, names, fuse, closed):
         self.made = {}  # id of the original -> (original, copy)
-        self.fuse = fuse
+        self.fuse, self.closed = fuse, closed
         self.fused = {}  # id of the original -> (original, what its `fuse()` returned)
         self.taken = set(names)
         self.fresh = {id(x): x for x in inputs}  # every tensor of the new graph
@@ -135,7 +145,8 @@ class _Copier:
             operation = self.fused[id(operation)][1]
         if path and type(operation) is keras.layers.Identity:
             return args[0]
-        if id(operation) not in self.made and _sublayers(operation):
+        whole = isinstance(operation, self.closed)
+        if id(operation) not in self.made and sublayers(operation) and not whole:
             opened = self.open(operation, args, kwargs, name + ".")
             if opened is not None:
                 return opened
@@ -163,6 +174,8 @@ class _Copier:
                 return None
             given = [x for x in tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)]
             masks = [_mask(x) for x in given]
+            if "training" not in inspect.signature(layer.call).parameters:  # any layer is given it
+                kwargs = {key: x for key, x in kwargs.items() if key != "training"}
             try:
                 args, kwargs = tree.map_structure(
                     lambda x: (
@@ -186,29 +199,13 @@ class _Copier:
         return results
 
     def unique(self, name):
-        new, count = name, 0
+        name = new = scoped(name)
+        count = 0
         while new in self.taken:
             count += 1
             new = f"{name}_{count}"
         self.taken.add(new)
         return new
-
-
-def hand_on(old, new):
-    """Give a copy of an operation what the operation holds, as saving and loading do."""
-    if _sublayers(old):
-        new.set_weights([np.array(w) for w in old.get_weights()])
-    elif isinstance(old, keras.Layer) and old.weights:
-        store = {}
-        old.save_own_variables(store)
-        # Copies: JAX gives arrays of the original away when it trains or predicts.
-        new.load_own_variables({key: np.array(value) for key, value in store.items()})
-
-
-def _sublayers(operation):
-    if not isinstance(operation, keras.Layer):
-        return []
-    return list(operation._flatten_layers(include_self=False))
 
 
 def _mask(x):
@@ -230,19 +227,3 @@ def _mask_arguments(layer, args, kwargs):
 
 def _cast(x, dtype):
     return x if x.dtype == dtype else ops.cast(x, dtype)
-
-
-def copied(operation, name):
-    """Return an operation of the same configuration by a name, with fresh weights."""
-    if isinstance(operation, keras.layers.Lambda):  # code that is in memory already
-        return keras.layers.Lambda.from_config(
-            {**operation.get_config(), "name": name}, safe_mode=False
-        )
-    if isinstance(operation, keras.Layer):
-        copy = type(operation).from_config({**operation.get_config(), "name": name})
-        if operation.built and (first := operation.get_build_config()):
-            copy.build_from_config(first)  # as loading does: a table may be as large as it was
-        return copy
-    copy = object.__new__(type(operation))  # a plain operation is its attributes
-    vars(copy).update(vars(operation), name=name, _inbound_nodes=[], _outbound_nodes=[])
-    return copy

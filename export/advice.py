@@ -4,10 +4,18 @@ import re
 
 from export.errors import ExportError
 
+ARGMAX = (
+    "keras.ops.argmax and argmin of floats contain it: write ops.squeeze(ops.top_k(x, 1)[1], -1), "
+    "and top_k of -x for argmin; bitwise operations have none"
+)
+BUILTIN = "A file holds built-in LiteRT operations only"
 # Operations that LiteRT has no kernel for, and what does the same with built-in ones.
 INSTEAD = {
-    "BitwiseAnd": "keras.ops.argmax and argmin of floats contain it: write "
-    "ops.squeeze(ops.top_k(x, 1)[1], -1), and top_k of -x for argmin; bitwise operations have none",
+    "BitwiseAnd": ARGMAX,
+    "Bitcast": ARGMAX,  # ONNX lacks it, too
+    "BitwiseOr": "ops.bitwise_xor, or ops.add where no bit is in both",
+    "Mean": "tensors of at most 6 axes: reshape before and after",
+    "Sum": "tensors of at most 6 axes: reshape before and after",
     "Erf": "keras.ops.gelu, or the activation 'gelu'",
     "Erfinv": "a polynomial of your own, or move it out of the model",
     "ResizeBicubic": "interpolation='bilinear'",
@@ -38,6 +46,34 @@ INSTEAD = {
     "CropAndResize": "ops.image.map_coordinates at the boxes' points",
     "ExtractImagePatches": "keras.ops.image.extract_patches",
     "Transpose": "tensors of at most 6 axes: reshape before and after",
+    "Tan": "ops.sin(x) / ops.cos(x)",
+    "Sinh": "(ops.exp(x) - ops.exp(-x)) / 2",
+    "Cosh": "(ops.exp(x) + ops.exp(-x)) / 2",
+    "Atan": "ops.arctan2(x, 1.0)",
+    "Asin": "ops.arctan2(x, ops.sqrt(1 - x * x))",
+    "Acos": "ops.arctan2(ops.sqrt(1 - x * x), x)",
+    "Asinh": "ops.log(x + ops.sqrt(x * x + 1))",
+    "Acosh": "ops.log(x + ops.sqrt(x * x - 1))",
+    "Atanh": "ops.log((1 + x) / (1 - x)) / 2",
+    "Erfc": "a polynomial of your own, or move it out of the model",
+    "BesselI0": "a polynomial of your own, or move it out of the model",
+    "Cumprod": "ops.exp(ops.cumsum(ops.log(x))) of what is positive",
+    "Unpack": "ops.where with three arguments: a mask has a fixed size, a list of places has none",
+    "LeftShift": "x * 2**n",
+    "Invert": "-x - 1",
+    "InTopKV2": "ops.top_k, compared with the targets",
+    "CTCGreedyDecoder": "the scores of each step as output, decoded after the model",
+    "Conv3D": "a Conv3D for each group, and a concatenation; groups have no kernel",
+    "SpaceToBatchND": "a Conv3D without dilation_rate, of a larger kernel",
+    "Conv2DBackpropInput": "a Conv2DTranspose without dilation_rate, or UpSampling2D and a Conv2D",
+    "FlashAttention": "flash_attention=False; its weights are the same",
+    "AssignVariableOp": "stateful=False, with the state as input and output: initial_state=, "
+    "return_state=True",
+    **dict.fromkeys(
+        ("Cholesky", "Eig", "LogMatrixDeterminant", "MatrixDeterminant", "MatrixInverse")
+        + ("MatrixSolve", "MatrixTriangularSolve", "Qr", "SelfAdjointEigV2", "Svd"),
+        "linear algebra before or after the model",
+    ),
     "TensorListReserve": "a fixed length (input_shape=), or unroll=True on a recurrent layer",
     "TensorListStack": "a fixed length (input_shape=), or unroll=True on a recurrent layer",
 }
@@ -60,19 +96,37 @@ def explain(message, model):
             layer=layer,
             details=message,
         )
+    return foreign(found, model, details=message)
+
+
+def foreign(found, model, rule=BUILTIN, details=None):
+    """Return the `ExportError` for operations that a format lacks.
+
+    Args:
+        found: Dict from names of operations to scopes where they stand.
+        model: The model that they came from.
+        rule: What the format holds, for the message.
+        details: What the converter said.
+    """
     layers = {op: layer_at(scope, model) for op, scope in found.items()}
     if any(layers.values()):  # what stands in none makes the tables of one that does
         layers = {op: layer for op, layer in layers.items() if layer}
-    faults = "; ".join(
+    return refusal(layers.items(), rule, details)
+
+
+def refusal(faults, rule=BUILTIN, details=None):
+    """Return the `ExportError` for pairs of an operation and the layer it stands in, or `None`."""
+    faults = list(dict.fromkeys(faults))
+    said = "; ".join(
         f"{op}{_at(layer)}" + (f" (instead: {INSTEAD[op]})" if op in INSTEAD else "")
-        for op, layer in layers.items()
+        for op, layer in faults
     )
-    op, layer = next(iter(layers.items()))
+    op, layer = faults[0]
     return ExportError(
-        f"A file holds built-in LiteRT operations only. Received: {faults}.",
+        f"{rule}. Received: {said}.",
         layer=layer,
         op=op,
-        details=message,
+        details=details,
     )
 
 
@@ -97,12 +151,16 @@ def explain_trace(error, model):
 
 def refuse_loops(loops, model):
     """Raise where loops stand in a model to be int8: they bring the converter down."""
-    if not loops:
-        return
-    layer = layer_at(loops[0], model)
-    raise ExportError(
-        f"Static int8 holds no loop. Received: a loop{_at(layer)}. Build the recurrent layer with "
-        'unroll=True (its weights are the same), or use precision="dynamic" or "float16".',
+    if loops:
+        raise loop_refusal(layer_at(loops[0], model))
+
+
+def loop_refusal(layer):
+    """Return the `ExportError` for a loop in a layer of a model to be int8."""
+    return ExportError(
+        f"Static int8 holds no loop. Received: a loop{_at(layer)}. Say the length of its "
+        "sequences with input_shape=, build it with unroll=True (its weights are the same), or use "
+        'precision="dynamic" or "float16".',
         layer=layer,
         op="While",
     )

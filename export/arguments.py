@@ -4,14 +4,15 @@ import argparse
 
 from export.parity import TOLERANCES
 
-COMMANDS = ("measure", "verify", "convert")
+COMMANDS = ("measure", "verify", "preflight", "convert")
 ABOUT = """\
 commands:
   measure FILE [OTHER …]         size, latency, memory and operations of a .tflite file, or of
                                  several beside each other; the word may be left out
   verify FILE --model MODEL.keras --inputs SAMPLES.npz
                                  whether a file answers as its Keras model does
-  convert MODEL.keras OUT.tflite a .tflite file that is proven to
+  preflight MODEL.keras          what will not convert, or slowly, and what is rewritten
+  convert MODEL.keras OUT.tflite a .tflite file that is proven to, or an .onnx file
 
 example: keras-blocks measure leaf.tflite --threads 1 4
 `keras-blocks COMMAND --help` lists the options of a command.
@@ -30,7 +31,7 @@ def parsed(words):
     parser = Parser("keras-blocks", "keras-blocks COMMAND …", formatter_class=as_written)
     parser.description, parser.add_help = ABOUT, True
     commands = parser.add_subparsers(dest="command", help=argparse.SUPPRESS, parser_class=Parser)
-    for add in (_measure, _verify, _convert):
+    for add in (_measure, _verify, _preflight, _convert):
         add(commands)
     words = list(words)
     if not words:
@@ -98,38 +99,59 @@ def _verify(commands):
     one = _command(
         commands,
         "verify",
-        "Whether a .tflite file answers as its Keras model does; exit status 1 where not.",
+        "Whether a file answers as its Keras model does; exit status 1 where not.",
         "leaf.tflite --model leaf.keras --inputs images.npy --precision int8",
     )
-    one.add_argument("file", metavar="FILE", help="a .tflite file")
+    one.add_argument("file", metavar="FILE", help="a .tflite or .onnx file")
     one.add_argument("--model", required=True, metavar="PATH", help="the .keras file it is made of")
     one.add_argument("--inputs", required=True, metavar="PATH", help="samples: .npy, or .npz")
     one.add_argument("--signature", metavar="NAME", help="ask this one of several signatures")
     _shared(one)
 
 
+def _preflight(commands):
+    one = _command(
+        commands,
+        "preflight",
+        "What in a Keras model will not convert, or slowly, and what is rewritten for the file; "
+        "exit status 2 where it does not convert.",
+        "leaf.keras --precision int8",
+    )
+    one.add_argument("model", metavar="MODEL", help="a .keras file")
+    _sizes(one)
+    _precision(one)
+
+
 def _convert(commands):
     one = _command(
         commands,
         "convert",
-        "A .tflite file of a Keras model, compared with it before it exists.",
+        "A .tflite or .onnx file of a Keras model, compared with it before it exists.",
         "leaf.keras leaf.tflite --precision int8 --calibration images.npy",
     )
     one.add_argument("model", metavar="MODEL", help="a .keras file")
-    one.add_argument("path", metavar="OUT", help="where to write, ending in .tflite")
+    one.add_argument("path", metavar="OUT", help="where to write: .tflite, or .onnx")
     one.add_argument("--calibration", metavar="PATH", help="typical samples, for int8: .npy, .npz")
     one.add_argument("--inputs", metavar="PATH", help="samples to compare on: .npy, or .npz")
     one.add_argument("--labels", metavar="PATH", help="names of the classes, one a line")
-    one.add_argument("--input-shape", nargs="+", type=int, metavar="N", help="sizes left open")
+    _sizes(one)
     one.add_argument("--no-measure", action="store_true", help="leave out latency and memory")
     _shared(one)
 
 
 def _shared(one):
+    one.add_argument("--tolerance", type=float, metavar="X", help="bound in place of the usual")
+    _precision(one)
+
+
+def _sizes(one):
+    one.add_argument("--input-shape", nargs="+", type=int, metavar="N", help="sizes left open")
+
+
+def _precision(one):
     one.add_argument(
         "--precision", choices=list(TOLERANCES), default="float32", help="of the file: float32"
     )
-    one.add_argument("--tolerance", type=float, metavar="X", help="bound in place of the usual")
     one.add_argument(
         "--import",
         dest="imports",

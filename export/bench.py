@@ -8,7 +8,9 @@ from export import schema
 from export.candidates import Candidate
 from export.convert import calibrated, convert, paths_of
 from export.errors import ExportError, ParityError
+from export.files import aside
 from export.parity import TOLERANCES
+from export.preflight import prepared
 from export.reference import answers, checked, run
 from export.scoring import score_of
 from export.timing import ask
@@ -35,7 +37,8 @@ class Bench:
             content = self.attempt(
                 Candidate(precision, precision),
                 lambda precision=precision: convert(
-                    self.model, precision, None, input_shape, (), imports
+                    prepared(self.model, precision, input_shape)[0],
+                    *(precision, None, input_shape, (), imports),
                 ),
             )
             if precision == "float32" and content is None:
@@ -43,7 +46,8 @@ class Bench:
             bar.add(1)
         with contextlib.ExitStack() as stack:
             try:
-                opened = calibrated(self.model, self.report.calibration, input_shape, imports)
+                runs, _ = prepared(self.model, "int8", input_shape)
+                opened = calibrated(runs, self.report.calibration, input_shape, imports)
                 quantized = stack.enter_context(opened)
             except ExportError as error:
                 self.report.candidates.append(Candidate("int8", "int8", error=str(error)))
@@ -63,7 +67,8 @@ class Bench:
         self.report.candidates.append(candidate)
         path = self.folder / f"{candidate.name.replace(', ', '_').replace(' ', '_')}.tflite"
         try:
-            path.write_bytes(make())
+            with aside(path) as [part]:
+                part.write_bytes(make())
             candidate.path = path
             candidate.size = path.stat().st_size
             candidate.ops = dict(schema.read(path).ops)
@@ -126,6 +131,8 @@ class Bench:
         for each, timed in zip(made, found.files):
             least, most = found.noise if each is made[0] else (timed.lowest, timed.highest)
             each.latency_ms, each.spread = timed.median_ms, (most - least) / timed.ratio
+            if each is not made[0]:
+                each.speed = found.verdict(timed)
             request = {"file": str(each.path.absolute()), "runs": 1, "threads": threads}
             facts = ask("latency.py", request | {"signature": None}, each.path)
             each.memory = facts["peak_memory"]

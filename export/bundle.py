@@ -1,5 +1,6 @@
 """What an export leaves beside the file: its facts, printed small and kept as JSON."""
 
+import json
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -18,16 +19,19 @@ class Bundle:
         path: The file; its facts lie beside it with the suffix `.json`.
         precision: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`.
         size: Bytes of the file.
-        ops: How often each LiteRT operation occurs.
+        ops: How often each operation occurs.
         parity: The `Parity` with Keras.
         measurement: A `Measurement`, or `None`.
         inputs, outputs: `signature.Tensor`s: name, shape, type.
         labels: Names of the classes, or `None`.
         files: Names of the files inside, but for labels.
         metadata: What its `Metadata` says, a dict, or `None`.
-        versions: Versions of the libraries that made it.
+        versions: Versions of the libraries that made it, and of ONNX's operations.
         sha256: Hash of the file's bytes.
         report: The `QuantizationReport` that chose the precision, or `None`.
+        normalization: By name of input, what the model's first layers do to it by themselves,
+            `(x - mean) / std`: a dict of `"mean"`, `"std"` and the paths of the `"layers"`.
+        rewrites: What was rewritten for the file, a line each: layer, what was done.
     """
 
     path: Path
@@ -44,6 +48,8 @@ class Bundle:
     measurement: Measurement | None = None
     versions: dict = field(default_factory=dict)
     report: QuantizationReport | None = None
+    normalization: dict = field(default_factory=dict)
+    rewrites: list = field(default_factory=list)
 
     def to_dict(self):
         plain = {
@@ -71,6 +77,7 @@ class Bundle:
             rows.append(("metadata", self.metadata["task"]))
         if self.files:
             rows.append(("files inside", ", ".join(self.files)))
+        rows += [("rewritten", line) for line in self.rewrites]
         rows.append(("ops", ", ".join(f"{op} {count}" for op, count in sorted(self.ops.items()))))
         if self.measurement:
             rows += self.measurement.rows(file=False)
@@ -78,10 +85,19 @@ class Bundle:
         return f"{render(rows)}\n{self.parity}{chosen}"
 
 
-def versions():
-    """Return the installed versions of the libraries that make a file."""
+def facts_beside(file):
+    """Return the facts that an export left beside a file, of which there may be none."""
+    try:
+        known = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) and "sha256" in known else {}  # or somebody else's
+
+
+def versions(*more):
+    """Return the installed versions of the libraries that make a file, and of some more."""
     found = {}
-    for name in ("keras-blocks", "keras", "tensorflow", "ai-edge-litert"):
+    for name in ("keras-blocks", "keras", "tensorflow", "ai-edge-litert", *more):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

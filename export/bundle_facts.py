@@ -1,10 +1,9 @@
 """What a bundle says of its file: signature, units, preprocessing, bounds, what was measured."""
 
 import hashlib
-import json
 
 from export import schema
-from export.bundle import versions
+from export.bundle import facts_beside, versions
 from export.embed import read_metadata
 from export.parity import limits_of
 
@@ -45,7 +44,13 @@ def facts_of(file, content, units, tolerance):
             f"Received: {', '.join(found.signatures) or 'none'}, in {str(file)!r}."
         )
     sha256 = hashlib.sha256(content).hexdigest()
-    known = _beside(file.with_suffix(".json"), sha256)
+    known = facts_beside(file)
+    if known.get("sha256", sha256) != sha256:
+        beside = file.with_suffix(".json").name
+        raise ValueError(
+            "A file is packed as it was verified. Received: one whose hash is not that in "
+            f"{beside}. Export it again, or take {beside} away."
+        )
     names = [x.name for x in found.inputs + found.outputs]
     if unknown := sorted(set(units) - set(names)):
         raise ValueError(
@@ -71,6 +76,7 @@ def facts_of(file, content, units, tolerance):
             for x in found.outputs
         ],
         "preprocessing": _preprocessing(metadata, found.inputs[0]) if task else None,
+        "normalization": known.get("normalization") or {},
         "metadata": metadata,
         "labels": (metadata or {}).get("labels") or known.get("labels"),
         "tolerances": _bounds(precision, tolerance),
@@ -110,21 +116,3 @@ def _bounds(precision, tolerance):
             )
         bounds = bounds | given
     return bounds
-
-
-def _beside(path, sha256):
-    """Return the facts that `to_tflite` left beside a file, of which there may be none."""
-    if not path.is_file():
-        return {}
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        said = known["sha256"]
-    except (ValueError, KeyError, TypeError):
-        return {}  # somebody else's
-    if said != sha256:
-        raise ValueError(
-            "A file is packed as it was verified. "
-            f"Received: one whose hash is not that in {path.name}. Export it again, or take "
-            f"{path.name} away."
-        )
-    return known

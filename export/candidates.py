@@ -7,6 +7,8 @@ from export.parity import Parity
 from export.report import describe
 from export.table import kilobytes, render
 
+HIDDEN = ("candidates", "calibration", "known")  # from the report as plain data
+
 
 @dataclass
 class Candidate:
@@ -18,6 +20,7 @@ class Candidate:
         size: Bytes.
         latency_ms: Median time of a run.
         spread: How far the medians of the rounds lie apart, as a share of it.
+        speed: `"faster"`, `"slower"` or `"no difference"` than float32, as `SideBySide` says.
         memory: Peak memory of its process in bytes.
         score: What the metric says of its answers.
         drop: By how much that is worse than Keras's.
@@ -33,6 +36,7 @@ class Candidate:
     size: int | None = None
     latency_ms: float | None = None
     spread: float = 0.0
+    speed: str = "no difference"
     memory: int | None = None
     score: float | None = None
     drop: float | None = None
@@ -54,6 +58,7 @@ class QuantizationReport:
         reference: Keras's own score.
         candidates: A `Candidate` each.
         calibration: The samples that int8 files were calibrated on, by input.
+        known: The samples that files were compared with Keras on, by input.
         sensitivity: By path of layer, its share of the noise that layers make, each alone in 8
             bits.
     """
@@ -67,22 +72,17 @@ class QuantizationReport:
     candidates: list = field(default_factory=list)
     sensitivity: dict = field(default_factory=dict)
     calibration: dict | None = field(default=None, repr=False, compare=False)
+    known: dict | None = field(default=None, repr=False, compare=False)
 
     def allows(self, candidate):
         """Return whether a candidate answers well enough."""
         good = candidate.error is None and candidate.parity.passed
         return bool(good and candidate.drop <= self.max_drop)
 
-    def slow(self, candidate):
-        """Return whether a candidate is slower than float32, by more than times scatter."""
-        floats = self.candidates[0]
-        scatter = max(floats.spread, candidate.spread)
-        return candidate.latency_ms > floats.latency_ms * (1 + scatter)
-
     @property
     def recommended(self):
         """The fastest `Candidate` of those that answer well; of equally fast ones the smallest."""
-        good = [x for x in self.candidates if self.allows(x) and not self.slow(x)]
+        good = [x for x in self.candidates if self.allows(x) and x.speed != "slower"]
         if not good:
             return self.candidates[0]
         fastest = min(good, key=lambda x: x.latency_ms)
@@ -114,7 +114,7 @@ class QuantizationReport:
             return "; ".join(candidate.parity.failures)
         if not candidate.drop <= self.max_drop:
             return f"drops more than {self.max_drop:g}"
-        if self.slow(candidate):
+        if candidate.speed == "slower":
             return "slower than float32"
         return "recommended" if candidate is self.recommended else ""
 
@@ -152,7 +152,7 @@ class QuantizationReport:
     def to_dict(self):
         """Return the report as plain data."""
         return {
-            **{k: v for k, v in vars(self).items() if k not in ("candidates", "calibration")},
+            **{k: v for k, v in vars(self).items() if k not in HIDDEN},
             "candidates": [
                 {**asdict(x), "path": x.path and str(x.path), "verdict": self.verdict(x)}
                 for x in self.candidates

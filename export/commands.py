@@ -8,9 +8,12 @@ from export.device import on_device
 from export.errors import ExportError, ParityError
 from export.files import aside, existing, target, write_json
 from export.measure import measure
+from export.onnx import to_onnx
 from export.opened import arrays_of, labels_of, model_of
 from export.operations import profile
+from export.preflight import preflight
 from export.reference import verify
+from export.stopped import STATUS, STOPPED
 from export.table import render
 from export.tflite import to_tflite
 from export.together import side_by_side
@@ -33,8 +36,8 @@ def main(words=None):
     except (ValueError, OSError) as error:
         return _failed(error, 2)
     except KeyboardInterrupt:
-        print("keras-blocks: stopped", file=sys.stderr)
-        return 130
+        print(STOPPED, file=sys.stderr)
+        return STATUS
     return 0
 
 
@@ -120,7 +123,18 @@ def _verify(given):
     print(found)
 
 
+def _preflight(given):
+    model = model_of(given.model, given.imports)
+    found = preflight(model, given.precision, given.input_shape and tuple(given.input_shape))
+    print(found)
+    if found.refused:
+        raise ExportError(f"The model does not convert. Received: {found.refused[0].what}.")
+
+
 def _convert(given):
+    if given.path.endswith(".onnx"):
+        _convert_to_onnx(given)
+        return
     target(given.path, ".tflite")
     calibration = arrays_of(given.calibration, "--calibration")
     inputs = arrays_of(given.inputs, "--inputs")
@@ -140,4 +154,24 @@ def _convert(given):
     print(bundle)
 
 
-COMMANDS = {"measure": _measure, "verify": _verify, "convert": _convert}
+def _convert_to_onnx(given):
+    target(given.path, ".onnx")
+    for name, usual in (("precision", "float32"), ("calibration", None), ("labels", None)):
+        if getattr(given, name) != usual:
+            raise ValueError(
+                f"`--{name}` is for .tflite files; an .onnx file is of float32. "
+                f"Received: {getattr(given, name)!r}."
+            )
+    inputs = arrays_of(given.inputs, "--inputs")
+    bundle = to_onnx(
+        model_of(given.model, given.imports),
+        given.path,
+        inputs=inputs,
+        input_shape=given.input_shape and tuple(given.input_shape),
+        tolerance=given.tolerance,
+        imports=given.imports,
+    )
+    print(bundle)
+
+
+COMMANDS = {"measure": _measure, "verify": _verify, "preflight": _preflight, "convert": _convert}

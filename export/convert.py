@@ -16,6 +16,7 @@ from blocks import flatten
 from export import advice, savedmodel
 from export.errors import ExportError
 from export.fuse import fused
+from export.half import check_weights
 from export.int8 import OUTPUT
 from export.process import WorkerCrash, WorkerError, worker
 from export.signature import output_names
@@ -41,9 +42,26 @@ def convert(
         float_layers: Paths of further layers that compute in floats in an int8 file.
         imports: Names of modules that another process imports before it loads the model.
     """
+    if precision == "float16":
+        check_weights(model)
     with _saved(model, precision, samples, input_shape, imports) as (folder, asked):
         ask(model, "convert", **asked, precision=precision, floating=stay(model, float_layers))
         return (folder / "model.tflite").read_bytes()
+
+
+@contextlib.contextmanager
+def traced(model, input_shape=None, imports=()):
+    """Yield a function from a precision, but `"int8"`, to the bytes of a file.
+
+    The model is traced once.
+    """
+    with _saved(model, "float32", None, input_shape, imports) as (folder, asked):
+
+        def converted(precision):
+            ask(model, "convert", **asked, precision=precision, floating=[])
+            return (folder / "model.tflite").read_bytes()
+
+        yield converted
 
 
 @contextlib.contextmanager
@@ -75,7 +93,10 @@ def _saved(model, precision, samples, input_shape, imports=()):
         if on_tensorflow:
             loops = _write_here(model, folder, input_shape, precision)
         else:
-            loops = _write_there(model, folder, input_shape, precision, imports)
+            asked = {"input_shape": input_shape, "precision": precision}
+            loops = there(model, folder, "save", imports, folder=str(folder / "saved"), **asked)[
+                "loops"
+            ]
         if precision == "int8":
             if samples:
                 advice.refuse_loops(loops, model)
@@ -162,8 +183,8 @@ def _write_here(model, folder, input_shape, precision):
         raise advice.explain_trace(error, model) from error
 
 
-def _write_there(model, folder, input_shape, precision, imports):
-    """Save the model for the worker, which has TensorFlow, to load and trace."""
+def there(model, place, command, imports, **request):
+    """Save the model in a folder for the worker, which has TensorFlow; return its reply."""
     layers = [x for x in model._flatten_layers() if not type(x).__module__.startswith("keras.")]
     for layer in layers:
         if type(layer).__module__ == "__main__":
@@ -173,24 +194,21 @@ def _write_there(model, folder, input_shape, precision, imports):
                 "__main__ or a notebook. Move the class to a module and import it from there.",
                 layer=layer.name,
             )
-    keras_file = folder / "model.keras"
+    keras_file = place / "model.keras"
     model.save(keras_file)
     try:
-        reply = worker.ask(
-            "save",
+        return worker.ask(
+            command,
             keras_file=str(keras_file),
-            folder=str(folder / "saved"),
-            input_shape=input_shape,
-            precision=precision,
             modules=sorted({*imports, *(type(layer).__module__ for layer in layers)}),
             path=[os.path.abspath(folder) for folder in [*sys.path, ROOT]],  # "" is this folder
+            **request,
         )
     except WorkerError as error:
         _disk(error)
         raise advice.explain_trace(error, model) from None
     except WorkerCrash as error:
         raise ExportError(f"The model must load in a fresh process. Received: {error}") from error
-    return reply["loops"]
 
 
 def _disk(error):

@@ -1,13 +1,13 @@
 """Metadata into a file, and out of it."""
 
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 
 from export import schema
 from export.associated import appended, associated_files
+from export.bundle import facts_beside
 from export.compact import share_buffers, sharing_builder
 from export.errors import ExportError
 from export.files import aside, target, write_json
@@ -55,7 +55,9 @@ def write_metadata(path, metadata, *, labels=None):
     before = path.read_bytes()
     content = embedded(before, metadata, labels, files)
     beside = path.with_suffix(".json")
-    known = _facts_beside(beside, before)
+    known = facts_beside(path)
+    if known.get("sha256") != hashlib.sha256(before).hexdigest():
+        known = {}
     with aside(path, *([beside] if known else [])) as parts:
         parts[0].write_bytes(content)
         samples = _samples(facts.inputs[0])
@@ -141,16 +143,6 @@ def _entry(content):
             buffer = model.Buffers(entry.Buffer())
             return bytes(buffer.DataAsNumpy()) if buffer.DataLength() else b""
     return None
-
-
-def _facts_beside(path, content):
-    """Return the facts that lie beside a file, if they are of this content."""
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    same = isinstance(known, dict) and known.get("sha256") == hashlib.sha256(content).hexdigest()
-    return known if same else None
 
 
 def _samples(x, count=4):

@@ -3,7 +3,7 @@
 import keras
 
 from blocks import flatten
-from blocks.graph import offers_fuse
+from blocks.graph import offers_fuse, scoped
 from export import signature
 
 
@@ -14,6 +14,10 @@ def fused(model):
     """
     if not any(map(offers_fuse, model._flatten_layers(include_self=False))):
         return model
-    flat = flatten(model, fuse=True)
+    return named_as(model, flatten(model, fuse=True))
+
+
+def named_as(model, flat):
+    """Return a flat copy of `model` whose outputs have the names of those of `model`."""
     outputs = dict(zip(signature.output_names(model), flat.outputs))
-    return keras.Model(flat._inputs_struct, outputs, name=model.name)
+    return keras.Model(flat._inputs_struct, outputs, name=scoped(model.name))

@@ -16,6 +16,7 @@ from export.float32 import rebuilt
 from export.fuse import fused
 from export.macs import by_block, rows_of
 from export.parity import limits_of
+from export.preflight import prepared
 from export.samples import random, take
 from export.table import kilobytes, render
 from export.timing import ask, check_counts, is_count
@@ -169,7 +170,8 @@ def _converted(model, precision, calibration, input_shape):
     inputs, samples = described.inputs_of(model, input_shape), None
     if precision == "int8":
         samples = random(model, inputs) if calibration is None else take(calibration, inputs)
-    return convert(rebuilt(model), precision, samples, input_shape)
+    runs, _ = prepared(rebuilt(model), precision, input_shape)
+    return convert(runs, precision, samples, input_shape)
 
 
 def facts_of_model(model, input_shape=None):

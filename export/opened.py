@@ -1,25 +1,27 @@
 """What a user names on the command line: a model, samples, labels, modules."""
 
 import importlib
+import json
 import re
 import zipfile
 
 import keras
 import numpy as np
 
+from export.convert import ROOT
 from export.errors import ExportError
 from export.files import existing
 
-OWN = ("blocks", "heads")  # their layers are registered when they are imported
+OURS = "keras_blocks>"  # before the names of what this distribution registers
 
 
 def model_of(path, imports=()):
     """Return the model of a `.keras` file, after importing modules that register its layers."""
     path = existing(path, "load as the model")
-    for name in (*OWN, *imports):
-        _import(name)
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         raise ValueError(f"The .keras file is damaged, or none. Received: path={str(path)!r}.")
+    for name in (*_rooms_of(path), *imports):
+        _import(name)
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever its layers raise
@@ -67,6 +69,26 @@ def labels_of(path):
         raise ValueError(
             f"`--labels` must be a file of text in UTF-8. Received: path={str(path)!r}."
         ) from error
+
+
+def _rooms_of(path):
+    """Return the packages beside this one that register layers of a `.keras` file.
+
+    A file names the modules of its layers; those of others are imported only if a person says so.
+    """
+    found = set()
+
+    def note(value):
+        if str(value.get("registered_name")).startswith(OURS):
+            found.add(str(value.get("module")).partition(".")[0])
+        return value
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            json.loads(archive.read("config.json"), object_hook=note)
+    except (KeyError, ValueError, zipfile.BadZipFile):
+        return []  # Keras says what is wrong with it
+    return sorted(name for name in found if (ROOT / name / "__init__.py").is_file())
 
 
 def _import(name):

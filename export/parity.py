@@ -165,7 +165,7 @@ def _figures(name, reference, actual):
         max_abs=max_abs,
         relative=max_abs / float(largest) if largest else max_abs,
         sqnr_db=_decibels(float(signal), float(noise)),
-        agreement=_agreement(reference, actual),
+        agreement=same_best(reference, actual),
     )
 
 
@@ -175,8 +175,8 @@ def _decibels(signal, noise):
     return 10 * math.log10(signal / noise) if signal else -math.inf
 
 
-def _agreement(reference, actual):
-    """Return the share of rows whose best column is among the best of `actual`."""
+def same_best(reference, actual):
+    """Return the share of rows whose best column is among the best of `actual`, of scores alone."""
     if reference.ndim != 2 or reference.shape[1] < 2:
         return None
     best = np.take_along_axis(actual, reference.argmax(-1)[:, None], -1)[:, 0]

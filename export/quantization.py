@@ -9,6 +9,7 @@ import keras
 from export import samples as data_of
 from export import signature
 from export.bench import Bench
+from export.calibration import check_calibration
 from export.candidates import QuantizationReport
 from export.reference import answers, in_float32
 from export.scoring import agreement, gathered, score_of
@@ -69,7 +70,7 @@ def quantization_report(
     >>> image = keras.Input((8, 8, 1))
     >>> x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(image))
     >>> model = keras.Model(image, keras.layers.Dense(2, "softmax")(x))
-    >>> images = keras.random.uniform((16, 8, 8, 1), seed=0)
+    >>> images = keras.random.uniform((32, 8, 8, 1), seed=0)
     >>> report = quantization_report(model, images, rank=False, verbose=0)
     >>> [each.name for each in report.candidates]
     ['float32', 'float16', 'weight_only', 'dynamic', 'int8']
@@ -104,6 +105,7 @@ def quantization_report(
         )
     known = {name: x[: data_of.MOST] for name, x in samples.items()}
     ranges = known if calibration is None else data_of.take(calibration, tensors)
+    check_calibration(model, ranges)
     model = in_float32(model, known)
     expected = answers(model, samples)
     if metric is None:
@@ -118,6 +120,7 @@ def quantization_report(
         max_drop=max_drop,
         reference=score_of(metric, targets, expected),
         calibration=ranges,
+        known=known,
     )
     if not math.isfinite(found.reference):
         raise ValueError(

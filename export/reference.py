@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from export import schema
+from export import onnx_file, schema
 from export import signature as described
 from export.errors import ExportError, ParityError
 from export.files import existing
@@ -36,7 +36,7 @@ def verify(model, path, inputs, *, precision="float32", tolerance=None, signatur
 
     Args:
         model: The `keras.Model` the file was made from.
-        path: The `.tflite` file.
+        path: The `.tflite` file, or an `.onnx` file, which onnxruntime runs.
         inputs: Samples: an array, a list or dict of arrays, or an iterable of batches; the first
             256 are used.
         precision: What the file was made with: `"float32"`, `"float16"`, `"dynamic"`, `"int8"`.
@@ -55,7 +55,11 @@ def verify(model, path, inputs, *, precision="float32", tolerance=None, signatur
     limits_of(precision, tolerance)
     path = existing(path, "verify")
     described.graph_of(model)
-    shapes = {x.name: x.shape[1:] for x in schema.read(path, signature).inputs}
+    known, runner = schema.read, run
+    if path.suffix == ".onnx":
+        _check_onnx(precision, signature)
+        known, runner = onnx_file.read, onnx_file.run
+    shapes = {x.name: x.shape[1:] for x in known(path, signature).inputs}
     names = described.input_names(model)
     if set(names) != set(shapes):
         raise ValueError(
@@ -65,7 +69,16 @@ def verify(model, path, inputs, *, precision="float32", tolerance=None, signatur
     missing = may_be_missing(model, precision)
     samples = take(inputs, described.inputs_of(model, shapes), "inputs", missing=missing)
     model = in_float32(model, samples)
-    return checked(model, path, samples, precision, tolerance, signature=signature)
+    return checked(model, path, samples, precision, tolerance, (), signature, runner)
+
+
+def _check_onnx(precision, signature):
+    onnx_file.check_installed("onnx", "onnxruntime")
+    if precision != "float32" or signature is not None:
+        raise ValueError(
+            "An .onnx file is of float32 and has no signature. Received: "
+            f"precision={precision!r}, signature={signature!r}."
+        )
 
 
 def in_float32(model, samples):
@@ -101,10 +114,12 @@ def _check_copy(model, expected, actual):
             )
 
 
-def checked(model, path, samples, precision, tolerance=None, class_scores=(), signature=None):
-    """Return the `Parity` of a file on checked samples, or raise."""
+def checked(
+    model, path, samples, precision, tolerance=None, class_scores=(), signature=None, runner=None
+):
+    """Return the `Parity` of a file on checked samples, or raise; `runner` runs it, or `run`."""
     expected = answers(model, samples)
-    actual = run(path, samples, signature)
+    actual = (runner or run)(path, samples, signature)
     if precision == "float32":
         parity = compare(expected, actual, precision, tolerance, class_scores)
         if not parity.passed:

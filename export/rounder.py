@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import layers, ops, tree
 
-from blocks.graph import copied, hand_on, nodes_between
+from blocks.copies import copied, hand_on
+from blocks.graph import nodes_between
 from export.aware_layers import FakeQuant, QuantizedActivation, Unrounded, quantized_kind
 from export.steps import PREPROCESSING, computes_in_floats, keeps_range
 

@@ -5,6 +5,7 @@ import sys
 import keras
 import numpy as np
 
+from export.parity import same_best
 from export.samples import take
 
 MOST = 10_000  # samples of a data set, which may never end
@@ -31,7 +32,7 @@ def gathered(data, inputs, *, missing=False):
     if whole:
         batches, most = [data if isinstance(data, tuple) else (data,)], sys.maxsize
     else:
-        batches, most = _batches(data), MOST
+        batches, most = _batches(data, inputs[0]), MOST
     given = (list(x[0]) if isinstance(x[0], tuple) else x[0] for x in batches)
     samples = take(given, inputs, "data", missing=missing, most=most)
     known = [x[1] for x in batches if len(x) > 1 and x[1] is not None]
@@ -50,7 +51,8 @@ def gathered(data, inputs, *, missing=False):
     return samples, targets
 
 
-def _batches(data):
+def _batches(data, x):
+    """Return batches, of single samples, too; `x` is the first of the model's inputs."""
     try:
         batches = iter(data)
     except TypeError:
@@ -60,11 +62,23 @@ def _batches(data):
         ) from None
     found, count = [], 0
     for batch in batches:
-        found.append(batch if isinstance(batch, tuple) else (batch,))
-        count += len(keras.tree.flatten(found[-1])[0])
+        batch = batch if isinstance(batch, tuple) else (batch,)
+        first = batch[0].get(x.name) if isinstance(batch[0], dict) else None
+        first = keras.tree.flatten(batch)[0] if first is None else first
+        if len(np.shape(first)) == len(x.shape) - 1:  # a data set that is not in batches
+            batch = tuple(y if y is None else _one(y) for y in batch)
+            first = [first]
+        found.append(batch)
+        count += len(first)
         if count >= MOST:
             break
     return found
+
+
+def _one(values):
+    return keras.tree.map_structure(
+        lambda x: np.asarray(keras.ops.convert_to_numpy(x))[None], values
+    )
 
 
 def _array(values):
@@ -106,8 +120,9 @@ def agreement(expected, answers):
 def _agreement(reference, actual):
     if reference.dtype.kind != "f":
         return np.mean(reference == actual)
-    if reference.ndim == 2 and reference.shape[1] > 1:
-        return np.mean(reference.argmax(-1) == actual.argmax(-1))
+    best = same_best(reference, actual)
+    if best is not None:
+        return best
     signal = np.sqrt(np.mean(np.square(reference, dtype="float64")))
     noise = np.sqrt(np.mean(np.square(actual.astype("float64") - reference)))
     return max(0.0, 1 - noise / signal) if signal else float(noise == 0)

@@ -11,6 +11,10 @@ KOTLIN_BUFFERS = {
     "int32": "IntBuffer.allocate({})",
     "int64": "LongBuffer.allocate({})",
 }
+PIXELS = {
+    1: "0.299 * data[4 * i] + 0.587 * data[4 * i + 1] + 0.114 * data[4 * i + 2]",
+    3: "data[4 * ((i - channel) / 3) + channel]",
+}
 ANDROID_IMPORT = "import android.graphics.Bitmap\n"
 IN_CODE = "            "
 
@@ -25,7 +29,7 @@ def starter(facts):
     task = metadata.get("task")
     found = {
         "android/ModelLiteRt.kt": _android(facts, metadata),
-        "web/litert.js": _web(facts, metadata),
+        "web/litert.js": web_code(facts),
         "README.md": filled("README.md", tasks=", MediaPipe Tasks or LiteRT alone" if task else ""),
     }
     if task:
@@ -33,6 +37,37 @@ def starter(facts):
         found["android/ModelTask.kt"] = filled(f"android/{task}.kt", **options)
         found["web/task.js"] = filled(f"web/{task}.js", **options)
     return found
+
+
+def web_code(facts):
+    """Return code for the browser that loads a file, runs it, and makes its input of a picture.
+
+    Args:
+        facts: What `bundle.json` holds. Pictures have one channel, grey, or three.
+    """
+    picture = ""
+    if facts["preprocessing"]:
+        x = facts["inputs"][0]
+        _, height, width, channels = x["shape"]
+        picture = filled(
+            "web/picture.js",
+            input=json.dumps(x["name"]),
+            height=height,
+            width=width,
+            channels=channels,
+            pixel=PIXELS[channels],
+            array="Float32Array" if x["dtype"] == "float32" else "Uint8Array",
+            **{key: _three(facts["preprocessing"][key]) for key in ("mean", "std")},
+        )
+    sides = {
+        kind: "\n".join(
+            f"  // {x['units']}\n  {json.dumps(x['name'])}: "
+            f"{{ shape: {x['shape']}, type: {json.dumps(x['dtype'])} }},"
+            for x in facts[kind]
+        )
+        for kind in ("inputs", "outputs")
+    }
+    return filled("web/litert.js", picture=picture, **sides)
 
 
 def filled(name, **values):
@@ -73,30 +108,6 @@ def _kotlin_pixels(x, given):
     constants = "\n".join(["\n", "    private companion object {", *numbers, "    }"])
     put = "buffer.putFloat((pixel - MEAN[channel]) / STD[channel])"
     return values | {"bytes": 4, "put": put, "constants": constants}
-
-
-def _web(facts, metadata):
-    picture = ""
-    if metadata:
-        x = facts["inputs"][0]
-        _, height, width, _ = x["shape"]
-        picture = filled(
-            "web/picture.js",
-            input=json.dumps(x["name"]),
-            height=height,
-            width=width,
-            array="Float32Array" if x["dtype"] == "float32" else "Uint8Array",
-            **{key: _three(facts["preprocessing"][key]) for key in ("mean", "std")},
-        )
-    sides = {
-        kind: "\n".join(
-            f"  // {x['units']}\n  {json.dumps(x['name'])}: "
-            f"{{ shape: {x['shape']}, type: {json.dumps(x['dtype'])} }},"
-            for x in facts[kind]
-        )
-        for kind in ("inputs", "outputs")
-    }
-    return filled("web/litert.js", picture=picture, **sides)
 
 
 def _buffer(x):

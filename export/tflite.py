@@ -5,15 +5,18 @@ import hashlib
 from export import associated, embed, schema, signature
 from export import samples as data
 from export.bundle import Bundle, versions
+from export.calibration import check_alike, check_calibration
 from export.candidates import QuantizationReport
 from export.compact import compact as compacted
 from export.convert import convert
 from export.files import aside, target, write_json
-from export.fuse import fused
+from export.half import check_values
 from export.judges import classes_of
 from export.measure import add_runtime, facts_of_model
 from export.metadata import check_fit, check_range, checked_labels, metadata_of
+from export.normalization import normalization_of
 from export.parity import limits_of
+from export.preflight import IN_FLOAT32, prepared
 from export.quantization import quantization_report
 from export.reference import checked, in_float32
 
@@ -46,9 +49,9 @@ def to_tflite(
     The facts go beside it, with the suffix `.json`.
 
     Args:
-        model: A functional or `Sequential` `keras.Model`; one of mixed precision is rebuilt in
-            float32 first, and layers that offer `fuse()` are fused. The file is compared with the
-            model as it was given.
+        model: A functional or `Sequential` `keras.Model`. What does not convert is rewritten where
+            that is safe, or refused: see `preflight`. The file is compared with the model as it was
+            given.
         path: Where to write, ending in `.tflite`.
         precision: `"float32"`; `"float16"` (half the size); `"dynamic"` (weights of 8 bits, a
             quarter; good for dense, attention and recurrent layers, slow for convolutions);
@@ -56,7 +59,9 @@ def to_tflite(
             `"int8"` (weights and activations of 8 bits, inputs and outputs stay float); `"auto"`,
             what `quantization_report` recommends of `inputs`, or such a report.
         calibration: Typical samples, for int8: an array, a list or dict of arrays for several
-            inputs, or an iterable of batches with or without targets. The first 256 are used.
+            inputs, or an iterable of batches with or without targets. The first 256 are used. A
+            warning tells of fewer than 32, and of numbers that are not as in training, as far as
+            the model's normalizations know.
         inputs: Samples to compare on, in the same forms; by default those of `calibration`, else
             eight random ones.
         labels: Names of the classes, as many as the last axis of the first output is long, or as
@@ -123,7 +128,7 @@ def to_tflite(
             rank=False,
             imports=imports,
         )
-        inputs = report.calibration if calibration is None else inputs
+        inputs = report.known  # an iterable can be read once
     if report:
         precision, float_layers = report.recommended.precision, report.recommended.float_layers
         calibration = report.calibration  # what the judged file was made with
@@ -149,14 +154,19 @@ def to_tflite(
         )
     if inputs is not None:
         inputs = data.take(inputs, tensors, "inputs", missing=missing)
+    if precision == "int8" and calibration and not report:  # a report has said it
+        check_calibration(model, calibration)
+        check_alike(calibration, inputs or {})
     given = inputs or calibration
     if metadata and given:
         check_range(metadata, next(iter(given.values())))
     scores = signature.output_names(model)[:1] if labels and classes is None else ()
     with aside(path, target(path.with_suffix(".json"), ".json")) as (part, facts_part):
         known = given or data.random(model, tensors)
-        model = in_float32(model, known)
-        runs = fused(model)
+        trained, model = model, in_float32(model, known)
+        runs, flight = prepared(model, precision, input_shape)
+        if model is not trained:
+            flight.findings.insert(0, IN_FLOAT32)
         ranges = None if aware else calibration
         content = convert(runs, precision, ranges, input_shape, float_layers, imports)
         content = compacted(content) if compact else content
@@ -166,6 +176,8 @@ def to_tflite(
             content = associated.appended(content, files)
         part.write_bytes(content)
         parity = checked(model, part, known, precision, tolerance, scores)
+        if precision == "float16":
+            check_values(part, model, known)
         facts = schema.read(part)
         bundle = Bundle(
             path=path,
@@ -181,6 +193,8 @@ def to_tflite(
             metadata=metadata and metadata.to_dict(),
             versions=versions(),
             report=report,
+            normalization=normalization_of(runs),
+            rewrites=flight.rewrites,
         )
         if measure:
             bundle.measurement = facts_of_model(runs, input_shape)

@@ -21,6 +21,8 @@ _spec = importlib.util.spec_from_file_location(
 int8 = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(int8)
 
+BATCH = 32  # samples that run together where a file allows it
+
 
 def prepare():
     """Import TensorFlow ahead of the first conversion."""
@@ -30,19 +32,30 @@ def prepare():
     gc.freeze()  # the converter collects garbage each time: let it not walk through TensorFlow
 
 
-def save(keras_file, folder, input_shape, precision, modules, path):
+def save(keras_file, modules, path, folder, input_shape, precision):
     """Write a `.keras` file as a SavedModel; return the names of the loops in it."""
+    model = _loaded(keras_file, modules, path)
+    from export import savedmodel
+
+    return {"loops": savedmodel.write(model, folder, input_shape, precision)}
+
+
+def save_onnx(keras_file, modules, path, target, input_shape, batch, opset):
+    """Write a `.keras` file as an ONNX file."""
+    model = _loaded(keras_file, modules, path)
+    from export import onnx_file
+
+    onnx_file.write(model, target, input_shape, batch, opset)
+    return {}
+
+
+def _loaded(keras_file, modules, path):
     sys.path[:] = path
     for module in modules:
         importlib.import_module(module)
     import keras
 
-    from export import savedmodel
-
-    if isinstance(input_shape, list):
-        input_shape = tuple(input_shape)
-    model = keras.saving.load_model(keras_file, compile=False)
-    return {"loops": savedmodel.write(model, folder, input_shape, precision)}
+    return keras.saving.load_model(keras_file, compile=False)
 
 
 def convert(folder, target, precision, names, calibration, floating):
@@ -95,8 +108,7 @@ def run(file, names, inputs, outputs, signature=None):
     wanted, made = runner.get_input_details(), runner.get_output_details()
     if set(wanted) != set(names):
         raise ValueError(f"The file's inputs are {sorted(wanted)}. Received: {sorted(names)}.")
-    with np.load(inputs) as arrays:
-        samples = {name: arrays[str(index)] for index, name in enumerate(names)}
+    samples = _arrays(inputs, names)
     for name, values in samples.items():
         if values.shape[1:] != tuple(wanted[name]["shape"][1:]):
             raise ValueError(
@@ -112,20 +124,87 @@ def run(file, names, inputs, outputs, signature=None):
         )
         for i in range(len(samples[names[0]]))
     ]
-    stacked = {
-        str(index): np.concatenate([result[name] for result in results])
-        for index, name in enumerate(made)
+    return _kept(outputs, {name: [result[name] for result in results] for name in made})
+
+
+def run_onnx(file, names, inputs, outputs):
+    """Run an ONNX file on every sample.
+
+    Where the batch is open, the first sample goes alone and the others together.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    samples, made = _arrays(inputs, names), [x.name for x in session.get_outputs()]
+    count, size = len(samples[names[0]]), session.get_inputs()[0].shape[0]
+    starts = range(count) if isinstance(size, int) else [0, *range(1, count, BATCH)]
+    parts = [
+        session.run(made, {name: values[start:end] for name, values in samples.items()})
+        for start, end in zip(starts, [*starts[1:], count])
+    ]
+    return _kept(outputs, dict(zip(made, zip(*parts))))
+
+
+def _arrays(path, names):
+    with np.load(path) as arrays:
+        return {name: arrays[str(index)] for index, name in enumerate(names)}
+
+
+def _kept(path, parts):
+    """Write answers, and return what the reply is: their names."""
+    stacked = {str(i): np.concatenate(part) for i, part in enumerate(parts.values())}
+    np.savez(path, **stacked)
+    return {"names": list(parts)}
+
+
+def peaks(file, names, inputs):
+    """Run a file on every sample; return the largest number of each tensor that it computes.
+
+    Outputs have their names, and the largest of their sizes; weights are none.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        file,
+        num_threads=1,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    runner = interpreter.get_signature_runner()
+    samples = _arrays(inputs, names)
+    computed = {
+        int(index)
+        for each in interpreter._get_ops_details()
+        if each["op_name"] != "DEQUANTIZE"
+        for index in each["outputs"]
     }
-    np.savez(outputs, **stacked)
-    return {"names": list(made)}
+    inner, outputs = {}, {}
+    for i in range(len(samples[names[0]])):
+        made = runner(**{name: values[i : i + 1] for name, values in samples.items()})
+        for name, x in made.items():
+            _raise_to(outputs, name, abs(x.astype("float64")))
+        for each in interpreter.get_tensor_details():
+            if each["index"] in computed and each["dtype"] is np.float32:
+                _raise_to(inner, each["name"], interpreter.get_tensor(each["index"]))
+    return {"inner": inner, "outputs": outputs}
+
+
+def _raise_to(found, name, values):
+    found[name] = max(found.get(name, 0.0), float(values.max(initial=0.0)))
 
 
 COMMANDS = {
     "save": save,
+    "save_onnx": save_onnx,
     "convert": convert,
     "calibrate": calibrate,
     "quantize": quantize,
     "run": run,
+    "peaks": peaks,
+    "run_onnx": run_onnx,
 }
 
 

@@ -7,6 +7,7 @@ import backbones
 import blocks
 import export
 import heads
+from benchmarks.export_matrix.table import TABLE as EXPORT_MATRIX
 from tests.cases import PUBLIC
 
 README = Path(__file__).parent.parent / "README.md"
@@ -68,6 +69,7 @@ def tables():
         "backbones": functions_of(backbones),
         "heads": layers_of(heads),
         "precisions": precisions(),
+        "export_matrix": EXPORT_MATRIX.read_text(),
     }
 
 

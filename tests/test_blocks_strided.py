@@ -95,7 +95,7 @@ def test_a_graph_of_layers_and_a_file_have_the_convolution(tmp_path):
     image = keras.Input((8, 8, 6))
     model = keras.Model(image, blocks.ConvNormAct(8, 1, 2)(image))
     assert export.measure(model).macs == 4 * 4 * 6 * 8
-    x = np.random.default_rng(0).normal(size=(4, 8, 8, 6)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(32, 8, 8, 6)).astype("float32")
     for precision in ("float32", "int8"):
         path = tmp_path / f"{precision}.tflite"
         bundle = export.to_tflite(model, path, precision, calibration=x, measure=False)

@@ -22,7 +22,7 @@ def test_the_readme_shows_the_table():
     assert readme.section("conformance").strip() == TABLE.read_text().strip()
 
 
-@pytest.mark.parametrize("name", ["blocks", "backbones", "heads", "precisions"])
+@pytest.mark.parametrize("name", ["blocks", "backbones", "heads", "precisions", "export_matrix"])
 def test_the_readme_is_made_of_the_code(name):
     """If this fails: python -m tests.readme."""
     assert readme.section(name) == readme.tables()[name]

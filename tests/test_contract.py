@@ -118,6 +118,16 @@ def as_model(case, **kwargs):
     return keras.Model(inputs, shaken(case, **kwargs)(inputs))
 
 
+def as_program(model, **kwargs):
+    """Return a model as `fit` and `predict` trace it, once for every size that it leaves open."""
+    if not ON_TENSORFLOW:
+        return lambda x: model.predict(x, verbose=0)
+    import tensorflow as tf
+
+    signature = tree.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), model.input)
+    return tf.function(lambda x: model(x, **kwargs), input_signature=[signature])
+
+
 def test_every_public_layer_has_a_case():
     assert PUBLIC == {case.layer for case in CASES}
 
@@ -169,11 +179,11 @@ def test_config_is_plain_and_complete(case):
 
 @every_layer
 def test_shapes_agree(case):
-    outputs = outputs_of(case.make(), given(case), training=False)
-    assert shapes(outputs) == case.output_shape
-    assert shapes(case.make()(as_inputs(case.input_shape))) == tree.map_shape_structure(
+    layer = case.make()
+    assert shapes(layer(as_inputs(case.input_shape))) == tree.map_shape_structure(
         lambda s: (None,) + s[1:], case.output_shape
     )
+    assert shapes(outputs_of(layer, given(case), training=False)) == case.output_shape
     assert shapes_of(case.make().compute_output_shape(case.input_shape)) == case.output_shape
 
 
@@ -191,11 +201,13 @@ def test_open_sides_stay_open(case):
             case.make()(inputs)
         return
     model = keras.Model(inputs, shaken(case)(inputs))
+    traced = as_program(model) if FULL or case in FIRST_CASES else None  # tracing takes long
     for shape in (case.input_shape, doubled(case.input_shape)):
         x = given(case, shape)
-        assert shapes(model(x)) == shapes_of(case.make().compute_output_shape(shape))
-        if FULL or case in FIRST_CASES:  # compiling takes long
-            assert_close(arrays(model(x)), model.predict(x, verbose=0), rtol=1e-3, atol=1e-4)
+        y = model(x)
+        assert shapes(y) == shapes_of(model.layers[-1].compute_output_shape(shape))
+        if traced:
+            assert_close(arrays(y), arrays(traced(x)), rtol=1e-3, atol=1e-4)
 
 
 @alike_everywhere
@@ -208,6 +220,12 @@ def test_build_makes_exactly_the_weights_of_call(case):
     assert len({w.path for w in built.weights}) == len(built.weights)
     called(given(case))
     assert len(built.weights) == len(called.weights)
+    assert names_of_parts(built) == names_of_parts(called)
+
+
+def names_of_parts(layer):
+    """Return names without counters: two layers made alike name their parts alike."""
+    return [part.name for part in layer._flatten_layers(include_self=False)]
 
 
 @every_layer
@@ -229,12 +247,16 @@ def test_every_weight_learns(case):
     before = [array(w) for w in model.trainable_variables]
     taught = tree.flatten(model(given(case), training=True))  # a head may give more than its answer
     targets = [numbers(y.shape, seed=2) for y in taught]
-    eager = ON_TENSORFLOW and not FULL and case not in FIRST_CASES  # compiling takes long
+    eager = ON_TENSORFLOW and not FULL  # compiling takes long
+    if eager and case in FIRST_CASES:
+        as_program(model, training=True).get_concrete_function()
     model.compile(keras.optimizers.SGD(0.1), ["mse"] * len(targets), run_eagerly=eager)
     for _ in range(4):  # a draw of drop-path may skip the branch once
         model.train_on_batch(given(case), targets)
-    for w, old in zip(model.trainable_variables, before):
-        new = keras.ops.convert_to_numpy(w)
+        after = [array(w) for w in model.trainable_variables]
+        if not any(map(np.array_equal, before, after)):
+            break
+    for w, old, new in zip(model.trainable_variables, before, after):
         assert np.isfinite(new).all() and not np.array_equal(new, old), f"{w.path} did not move"
 
 
@@ -301,10 +323,15 @@ def test_every_argument_is_heard(case):
 def test_open_channels_are_refused(case):
     """Weights need a number of channels: one clear error, not a stack trace."""
     inputs = as_inputs(tree.map_shape_structure(lambda s: s[:-1] + (None,), case.input_shape))
-    if not shaken(case).trainable_variables or case.ids is not None:  # ids have no channels
+    if case.ids is not None:  # ids have no channels
         return
-    with pytest.raises(ValueError, match="Received: "):
-        case.make()(inputs)
+    layer = case.make()
+    try:
+        layer(inputs)
+    except ValueError as error:
+        assert "Received: " in str(error)
+    else:
+        assert not layer.trainable_variables
 
 
 @alike_everywhere
@@ -327,29 +354,18 @@ def test_masks_are_handed_on(case):
 
 
 @alike_everywhere
-@every_layer
-def test_sublayers_have_names_of_their_own(case):
-    """Paths carry no counters: two layers made alike name their parts alike."""
-
-    def names(layer):
-        layer.build(case.input_shape)
-        return [part.name for part in layer._flatten_layers(include_self=False)]
-
-    assert names(case.make()) == names(case.make())
-
-
-@alike_everywhere
 @every_kind
 def test_save_and_load_give_the_same_outputs(case, tmp_path):
     model, x = as_model(case), given(case)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert_close(arrays(model(x)), arrays(loaded(x)), rtol=0, atol=0)
+    y = arrays(model(x))
+    assert_close(y, arrays(loaded(x)), rtol=0, atol=0)
     inputs = as_inputs(case.input_shape)
     fresh = keras.Model(inputs, case.make(name=model.layers[-1].name)(inputs))
     model.save_weights(tmp_path / "model.weights.h5")
     fresh.load_weights(tmp_path / "model.weights.h5")
-    assert_close(arrays(model(x)), arrays(fresh(x)), rtol=0, atol=0)
+    assert_close(y, arrays(fresh(x)), rtol=0, atol=0)
 
 
 @alike_everywhere
@@ -386,6 +402,8 @@ FILES = [
     [row[1:] for row in FILES],
     ids=[f"{name}-{precision}" for name, _, precision in FILES],
 )
+@pytest.mark.filterwarnings("ignore:int8 takes ranges")  # 16 rows are enough to compare on
+@pytest.mark.filterwarnings("ignore:Calibration should be")  # statistics are shaken, not learned
 def test_tflite_file_agrees_with_keras(case, precision, tmp_path):
     """The layer alone becomes a file of built-in ops that gives Keras's numbers."""
     from export import to_tflite

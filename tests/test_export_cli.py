@@ -39,10 +39,11 @@ def made(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("made")
     x = keras.Input((6,), name="x")
-    model = keras.Model(x, layers.Dense(3, name="y")(x))
+    model = keras.Model(x, layers.Dense(3, activation="tanh", name="y")(x))
     model.save(folder / "leaf.keras")
     export.to_tflite(model, folder / "leaf.tflite", measure=False)
     np.save(folder / "samples.npy", rng.normal(size=(9, 6)).astype("float32"))
+    np.save(folder / "many.npy", rng.normal(size=(32, 6)))
     np.savez(folder / "samples.npz", x=np.load(folder / "samples.npy"))
     np.savez(folder / "unnamed.npz", np.load(folder / "samples.npy"))
 
@@ -94,7 +95,8 @@ def test_a_file_is_measured(here, capsys, tmp_path):
     facts = json.loads((tmp_path / "facts.json").read_text())
     assert [x["threads"] for x in facts["latency"]] == [1, 2]
     assert facts["inputs"] == [{"name": "x", "shape": [1, 6], "dtype": "float32"}]
-    assert facts["operations"][0]["delegated"] is True and facts["ops"] == {"FULLY_CONNECTED": 1}
+    assert facts["operations"][0]["delegated"] is True
+    assert facts["ops"] == {"FULLY_CONNECTED": 1, "TANH": 1}
 
 
 def test_files_are_measured_beside_each_other(here, capsys, tmp_path):
@@ -166,7 +168,7 @@ def test_another_process_imports_what_it_is_told(monkeypatch, made):
 
 def test_int8_from_the_command_line(here, capsys, tmp_path):
     words = ["convert", "leaf.keras", str(tmp_path / "leaf.tflite"), "--precision", "int8"]
-    assert main([*words, "--calibration", "samples.npz", "--no-measure"]) == 0
+    assert main([*words, "--calibration", "many.npy", "--no-measure"]) == 0
     assert "QUANTIZE 1" in capsys.readouterr().out
 
 
@@ -326,3 +328,52 @@ def timing(parent):
     place = Path(f"/proc/{parent}/task/{parent}/children")
     children = place.read_text().split() if place.exists() else []
     return [x for x in children if "latency.py" in Path(f"/proc/{x}/cmdline").read_text()]
+
+
+INTERRUPTED = {
+    "as it is": "import os, signal; os.kill(os.getpid(), signal.SIGINT)",
+    "through C": "raise ImportError('initialization failed') from KeyboardInterrupt()",
+}
+
+
+@pytest.mark.parametrize("how", INTERRUPTED)
+@pytest.mark.parametrize("words", [["-m", "export", "leaf.tflite"], ["-c", "import export"]])
+def test_ctrl_c_while_libraries_are_imported(how, words, tmp_path):
+    """It comes while Keras is imported; only the command makes a line of it."""
+    (tmp_path / "keras.py").write_text(INTERRUPTED[how])
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"},
+        cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    if words[0] == "-m":
+        assert (done.returncode, done.stderr) == (130, "keras-blocks: stopped\n")
+    else:
+        assert done.returncode not in (0, 130) and "Traceback" in done.stderr
+
+
+def test_only_packages_beside_this_one_are_imported_for_a_file(tmp_path, monkeypatch):
+    """A file says which module registers a layer; it may say anything."""
+    import zipfile
+
+    import blocks
+    from export.opened import _rooms_of, model_of
+
+    x, asked = keras.Input((8, 8, 3)), []
+    keras.Model(x, blocks.ConvNormAct(4)(x)).save(tmp_path / "own.keras")
+    monkeypatch.setattr("export.opened._import", lambda name: asked.append(name))
+    model_of(tmp_path / "own.keras", ["json"])
+    assert asked == ["blocks", "json"]
+    foreign = {"a": [{"registered_name": "keras_blocks>X", "module": "antigravity.b"}]}
+    foreign["b"] = {"registered_name": "other>X", "module": "blocks.conv"}
+    for name, content in (("foreign", json.dumps(foreign)), ("text", "no JSON")):
+        with zipfile.ZipFile(tmp_path / f"{name}.keras", "w") as archive:
+            archive.writestr("config.json", content)
+        assert _rooms_of(tmp_path / f"{name}.keras") == []
+    with zipfile.ZipFile(tmp_path / "empty.keras", "w"):
+        pass
+    assert _rooms_of(tmp_path / "empty.keras") == []

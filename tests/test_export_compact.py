@@ -27,7 +27,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def samples():
-    return RNG.normal(size=(16, 8, 8, 3)).astype("float32")
+    return RNG.normal(size=(32, 8, 8, 3)).astype("float32")
 
 
 @pytest.fixture(scope="module", params=["float32", "int8"])

@@ -23,7 +23,7 @@ def test_the_formula_is_hard_swish():
 
 @pytest.mark.parametrize(("precision", "kernels"), [("float32", 2), ("int8", 0)])
 def test_hard_swish_is_no_operation_of_int8_files(precision, kernels, tmp_path):
-    network, x = model(), np.random.default_rng(0).normal(size=(16, 8, 8, 3)).astype("float32")
+    network, x = model(), np.random.default_rng(0).normal(size=(32, 8, 8, 3)).astype("float32")
     bundle = export.to_tflite(
         network, tmp_path / "file.tflite", precision, calibration=x, measure=False
     )
@@ -34,7 +34,7 @@ def test_hard_swish_is_no_operation_of_int8_files(precision, kernels, tmp_path):
 def test_int8_files_of_it_are_one_part(tmp_path):
     from ai_edge_litert.interpreter import Interpreter
 
-    x = np.random.default_rng(0).normal(size=(16, 8, 8, 3)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(32, 8, 8, 3)).astype("float32")
     export.to_tflite(model(), tmp_path / "file.tflite", "int8", calibration=x, measure=False)
     interpreter = Interpreter(str(tmp_path / "file.tflite"))
     interpreter.allocate_tensors()

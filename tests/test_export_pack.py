@@ -363,7 +363,7 @@ def test_templates_are_part_of_the_package():
     setup = tomllib.loads((root.parent / "pyproject.toml").read_text())["tool"]["setuptools"]
     found = {x for pattern in setup["package-data"]["export"] for x in root.glob(pattern)}
     wanted = {x for x in TEMPLATES.rglob("*") if x.is_file()}
-    assert len(wanted) == 11 and wanted <= found
+    assert len(wanted) == 20 and wanted <= found
 
 
 def test_a_bundle_has_bounds_for_every_precision():

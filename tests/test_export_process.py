@@ -85,9 +85,11 @@ def is_worker(pid):
 def test_a_converter_that_crashes_is_an_error(tmp_path, monkeypatch):
     """Static int8 of a loop brings the converter's process down; the guard is taken away here."""
     monkeypatch.setattr("export.advice.refuse_loops", lambda *_: None)
+    monkeypatch.setattr(export.Preflight, "refused", ())
+    monkeypatch.setattr("export.rewrites.MOST_STEPS", 4)
     x = keras.Input((5, 3), name="x")
     model = keras.Model(x, layers.GRU(4)(x))
-    samples = np.random.default_rng(0).normal(size=(8, 5, 3))
+    samples = np.random.default_rng(0).normal(size=(32, 5, 3))
     with pytest.raises(export.ExportError, match="process died .* Received: SIG"):
         export.to_tflite(model, tmp_path / "m.tflite", "int8", calibration=samples)
     assert list(tmp_path.iterdir()) == []
@@ -105,7 +107,7 @@ image = keras.Input((8, 8, 3), name="image")
 x = layers.Conv2D(4, 3, name="conv")(image)
 scores = layers.Dense(3, name="scores")(Halved()(layers.GlobalAveragePooling2D()(x)))
 model = keras.Model(image, scores)
-samples = np.random.default_rng(0).random((20, 8, 8, 3))
+samples = np.random.default_rng(0).random((32, 8, 8, 3))
 plain = keras.Input((4,))  # with no name of its own
 export.to_tflite(keras.Model(plain, layers.Dense(2)(plain)), "plain.tflite", measure=False)
 for precision in ("float32", "int8"):
@@ -114,17 +116,18 @@ for precision in ("float32", "int8"):
     )
     print(precision, bundle.parity.passed, [x.name for x in bundle.inputs + bundle.outputs])
 assert export.verify(model, {folder!r} + "/m.tflite", samples, precision="int8").passed
+assert export.to_onnx(model, "m.onnx", inputs=samples).outputs[0].name == "scores"
 assert export.measure(model).macs == 36 * 27 * 4 + 4 * 3
 
 class Local(layers.Layer):
     def call(self, x):
         return x * 2
 
-sequence = keras.Input((5, 3), name="sequence")
+sequence = keras.Input((300, 3), name="sequence")  # too long to be unrolled
 for name, broken, data in (
     ("local", keras.Model(image, Local(name="local")(image)), samples),
     ("erf", keras.Model(image, ops.erf(layers.Dense(3, name="d")(image))), samples),
-    ("loop", keras.Model(sequence, layers.GRU(4, name="gru")(sequence)), np.ones((3, 5, 3))),
+    ("loop", keras.Model(sequence, layers.GRU(4, name="gru")(sequence)), np.ones((3, 300, 3))),
 ):
     try:
         export.to_tflite(broken, {folder!r} + "/n.tflite", "int8", calibration=data)

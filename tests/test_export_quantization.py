@@ -1,7 +1,9 @@
 """Which precision a file should have."""
 
 import dataclasses
+import errno
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -97,7 +99,7 @@ def test_a_report_chooses_the_file(made, tmp_path):
     good = next(x for x in report.candidates if x.name == "int8, 2 in float")
     floats = report.candidates[0]
     fast = [
-        dataclasses.replace(x, latency_ms=0.5 if x is good else 1.0, spread=0.0)
+        dataclasses.replace(x, latency_ms=0.5 if x is good else 1.0, spread=0.0, speed="faster")
         for x in (floats, good)
     ]
     chosen = dataclasses.replace(report, candidates=fast)
@@ -117,6 +119,7 @@ def candidate(name, ms, drop=0.0, size=100, passed=True, spread=0.0):
         size=size,
         latency_ms=ms,
         spread=spread,
+        speed="slower" if ms > 1 + spread else "no difference",
         drop=drop,
         score=1 - drop,
         parity=parity,
@@ -181,9 +184,10 @@ def test_auto_takes_what_it_recommends_and_errors_may_be_what_is_least(tmp_path)
 
 
 def test_what_does_not_become_int8_is_said_and_the_rest_is_there():
-    steps = keras.Input((4, 3), name="steps")
+    steps = keras.Input((300, 3), name="steps")  # too long to be unrolled
     model = keras.Model(steps, keras.layers.GRU(2, name="gru")(steps))
-    report = export.quantization_report(model, IMAGES[:8, 0, :4, :3], verbose=0)
+    samples = RNG.normal(size=(32, 300, 3)).astype("float32")
+    report = export.quantization_report(model, samples, verbose=0)
     assert report.metric == "agreement with Keras" and report.reference == 1.0
     states = {x.name: x.error for x in report.candidates}
     assert list(states) == ["float32", "float16", "weight_only", "dynamic", "int8"]
@@ -227,6 +231,57 @@ def test_targets_come_in_batches_and_by_name():
     rows = IMAGES[:, 0, 0]
     samples, targets = gathered(((rows, rows + 1), np.arange(80)), two)
     assert np.array_equal(samples["b"], rows + 1) and len(targets) == 80
+
+
+def test_a_data_set_need_not_be_in_batches(monkeypatch):
+    """Neither are its targets cut, nor is a picture of 8 rows counted as 8 samples."""
+    import tensorflow as tf
+
+    monkeypatch.setattr("export.scoring.MOST", 20)
+    wanted = [export.signature.Tensor("image", (1, 8, 8, 4), "float32")]
+    best = np.arange(80) % 3
+    for y in (best, np.eye(3)[best]):
+        for images in (IMAGES, {"image": IMAGES}):
+            data = tf.data.Dataset.from_tensor_slices((images, y))
+            samples, targets = gathered(data, wanted)
+            np.testing.assert_array_equal(samples["image"], IMAGES[:20])
+            np.testing.assert_array_equal(targets, y[:20])
+    assert gathered(iter([(IMAGES[0], 1), (IMAGES[1], 2)]), wanted)[1].tolist() == [1, 2]
+
+
+def test_a_full_disk_leaves_no_half_of_a_candidate(tmp_path, monkeypatch):
+    write = Path.write_bytes
+
+    def half(self, content):
+        write(self, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match="No space left"):
+        export.quantization_report(network(), IMAGES, folder=tmp_path, verbose=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_iterable_of_samples_is_read_once(tmp_path, monkeypatch):
+    asked = {}
+
+    def report(model, data, *_, **__):
+        [x] = data
+        made = [candidate("float32", 1.0)]
+        known = {"image": x[:5]}
+        return export.QuantizationReport("m", "a", "max", 9, 0.01, 1.0, made, known=known)
+
+    def checked(model, path, samples, *_):
+        asked.update(samples)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("export.tflite.quantization_report", report)
+    monkeypatch.setattr("export.tflite.checked", checked)
+    with pytest.raises(KeyboardInterrupt):
+        export.to_tflite(
+            network(), tmp_path / "m.tflite", "auto", inputs=iter([IMAGES]), calibration=IMAGES
+        )
+    np.testing.assert_array_equal(asked["image"], IMAGES[:5])
 
 
 def test_named_layers_stay_in_floats_and_unknown_ones_are_refused(tmp_path):

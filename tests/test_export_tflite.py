@@ -112,9 +112,9 @@ def test_dicts_have_the_names_of_their_keys(tmp_path):
         "task": {"ids": ops.top_k(layers.Dense(5)(x), 2)[1], "sure": layers.Dense(2)(x) > 0},
     }
     calibration = {
-        "picture": IMAGES[:9],
-        "words": rng.integers(0, 10, (9, 5)),
-        "row": rng.normal(size=(9, 4)),
+        "picture": IMAGES[:32],
+        "words": rng.integers(0, 10, (32, 5)),
+        "row": rng.normal(size=(32, 4)),
     }
     bundle = export.to_tflite(
         keras.Model(inputs, outputs),

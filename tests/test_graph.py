@@ -166,3 +166,13 @@ def test_models_without_a_graph_are_refused():
         flatten(Subclassed(name="mine"))
     with pytest.raises(ValueError, match=r"Received: .* of type Sequential"):
         flatten(keras.Sequential([layers.Dense(3)]))
+
+
+def test_a_block_that_was_called_for_inference_is_opened():
+    """As in files whose graphs hold `training=False`, which Keras takes for every layer."""
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, blocks.ConvNormAct(4, name="block")(image, training=False))
+    flat = flatten(model)
+    assert "block.conv" in [layer.name for layer in flat.layers]
+    x = np.ones((1, 8, 8, 3), "float32")
+    np.testing.assert_allclose(flat(x), model(x), rtol=1e-5, atol=1e-6)

@@ -208,7 +208,7 @@ def test_tower_and_catalogue_are_one_file(retrieval, precision, tmp_path):
 
     model, _ = retrieval
     answer = heads.deploy(model, items=np.arange(20), k=5, seen=2)
-    x = {"user_id": np.arange(30), "seen": np.tile([[3, -1]], (30, 1))}
+    x = {"user_id": np.arange(32), "seen": np.tile([[3, -1]], (32, 1))}
     answer.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     path = tmp_path / "items.tflite"

@@ -11,6 +11,8 @@ pytest.importorskip("PIL.Image", reason="needs pip install keras-blocks[examples
 from examples import search_for_phone, search_unet  # noqa: E402  after the check that they can be
 from tests.slow import slow  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore:int8 takes ranges")  # a few images
+
 SHORT = ["--trials", "2", "--epochs", "2", "--seeds", "1"]
 
 

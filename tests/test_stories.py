@@ -17,6 +17,8 @@ Image = pytest.importorskip("PIL.Image", reason="needs pip install keras-blocks[
 from examples import detect_cells, folders, scenes, segment_medical, segment_streets  # noqa: E402
 from tests.slow import slow  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore:int8 takes ranges")  # a few images
+
 SMALL = ["--side", "64", "--scenes", "20", "--epochs", "1", "--batch", "8", "--verbose", "0"]
 
 

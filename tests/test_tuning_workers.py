@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras_tuner
@@ -185,6 +186,27 @@ def test_two_workers_that_take_up_one_trial_leave_one(tmp_path):
     repeats = [t.oracle.is_repeat(x) for t, x in zip((first, second), trials)]
     assert repeats == [False, True]
     for tuner in (first, second):
+        tuner.oracle.give_back()
+
+
+def test_a_worker_waits_for_what_one_before_it_is_drawing(tmp_path):
+    first = make(tmp_path, max_trials=3)
+    first.gate.next()
+    first.oracle.give_back()
+    first.oracle.ledger.take_up_again(0)
+    second = make(tmp_path, max_trials=3)
+    tuners = first, second
+    trials = [t.oracle.propose() for t in tuners]
+    assert [int(t.trial_id) for t in trials] == [1, 2]
+    second.gate._build(trials[1])  # the later one is faster
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(second.oracle.is_repeat, trials[1])
+        with pytest.raises(TimeoutError):
+            asked.result(0.5)
+        first.gate._build(trials[0])
+        assert not first.oracle.is_repeat(trials[0])
+        assert asked.result(30)
+    for tuner in tuners:
         tuner.oracle.give_back()
 
 

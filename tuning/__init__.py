@@ -6,13 +6,16 @@ from tuning.budget import Budget
 from tuning.cross_validate import cross_validate
 from tuning.cyclical import cyclical
 from tuning.detection_space import detection_space
+from tuning.distill import distill
 from tuning.fit_space import FitSpace
 from tuning.freezing import freeze, unfreeze
 from tuning.gradient_norm import GradientNorm
 from tuning.halving import Halving
 from tuning.image_space import image_space
 from tuning.layerwise import layerwise_decay
+from tuning.magnitude import MagnitudePruning
 from tuning.propose import propose
+from tuning.prune import prune, pruning_plan
 from tuning.recipes import adamw, cosine_warmup
 from tuning.recommendation_space import recommendation_space, retrieval_space, sequential_space
 from tuning.search import ParetoSearch
@@ -29,6 +32,7 @@ __all__ = [
     "GradientNorm",
     "GradualUnfreezing",
     "Halving",
+    "MagnitudePruning",
     "ParetoSearch",
     "adamw",
     "augmentation",
@@ -37,10 +41,13 @@ __all__ = [
     "cross_validate",
     "cyclical",
     "detection_space",
+    "distill",
     "freeze",
     "image_space",
     "layerwise_decay",
     "propose",
+    "prune",
+    "pruning_plan",
     "recommendation_space",
     "retrieval_space",
     "sequential_space",

@@ -100,7 +100,12 @@ def frozen_layers(model: keras.Model, up_to: str | None) -> list[tuple[str, kera
 def levels_of(model: keras.Model) -> list[str]:
     """Return the names of a model's levels, finest first."""
     flat, _ = trace_layers(model)
-    return list(_levels(flat, nodes_between(flat.outputs, ())))
+    return list(levels_in(flat))
+
+
+def levels_in(flat):
+    """Return the tensors of a flat graph that end its levels, by name, finest first."""
+    return _levels(flat, nodes_between(flat.outputs, ()))
 
 
 def _levels(flat, nodes):

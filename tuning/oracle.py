@@ -1,6 +1,7 @@
 """KerasTuner's oracle with Optuna as its engine and its only store."""
 
 import random
+import time
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial
@@ -12,7 +13,7 @@ from tuning.halving import Judge
 from tuning.ledger import Ledger
 from tuning.objectives import FACTS, make_objectives
 from tuning.outcomes import is_retry, root_of
-from tuning.repeats import is_repeat
+from tuning.repeats import is_repeat, may_come
 from tuning.running import Running, last_line, make_record, stopped
 from tuning.settings import keep
 
@@ -114,6 +115,9 @@ class OptunaOracle(keras_tuner.Oracle):
     def is_repeat(self, trial):
         """Return whether a candidate's configuration was tried before."""
         own = self.running[trial.trial_id].optuna
+        own.set_user_attr("drawn", True)  # said before it is asked what others have drawn
+        while may_come(own, self.ledger):
+            time.sleep(0.05)
         others = self.ledger.tried(without=own.number)
         return is_repeat(trial.hyperparameters, own, others, self.hyperparameters.space)
 

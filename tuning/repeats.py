@@ -27,6 +27,18 @@ def is_repeat(hp, own, others, space):
             return False
 
 
+def may_come(own, ledger):
+    """Return the trials asked for before an Optuna trial that may yet draw what it has drawn.
+
+    Of two workers with one configuration the one that asked first trains it; the other must not
+    decide before it knows.
+    """
+    earlier = [t for t in ledger.running() if t.number < own.number]
+    drawing = [t for t in earlier if not {"drawn", "values"} & t.user_attrs.keys()]
+    alike = [t for t in drawing if t.params.items() <= own.params.items()]
+    return [t for t in alike if not ledger.watch.is_dead(t)]
+
+
 def _draw_one_of(names, hp, own, space):
     """Draw the first of these that is not drawn yet and that its conditions allow."""
     before = own.params

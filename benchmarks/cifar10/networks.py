@@ -50,10 +50,10 @@ def pooled(x, width, norm="batch"):
     return x
 
 
-def resnet9():
+def resnet9(width=16):
     """A teacher, 414,074 parameters."""
     image = keras.Input(SHAPE)
-    return classifier(keras.Model(image, pooled(image, 16)))
+    return classifier(keras.Model(image, pooled(image, width)))
 
 
 NETWORKS = {

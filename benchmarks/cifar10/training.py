@@ -12,7 +12,7 @@ import numpy as np
 import heads
 from benchmarks.cifar10.data import Batches
 from benchmarks.clock import facts_of, note
-from tuning import cosine_warmup
+from tuning import cosine_warmup, distill
 from tuning.recipes import NOT_DECAYED
 
 PEAK, WARMUP, MOMENTUM, DECAY = 0.2, 0.2, 0.9, 5e-4
@@ -20,10 +20,10 @@ TEMPERATURE, LABELS_SHARE = 4.0, 0.1  # of distillation, where there is a teache
 VALIDATE_EVERY = 5
 
 
-def compiled(model, steps):
+def compiled(model, steps, peak=PEAK):
     """Return `model` ready for `steps` steps of stochastic gradient descent, one rise and fall."""
     optimizer = keras.optimizers.SGD(
-        cosine_warmup(steps, PEAK, WARMUP), momentum=MOMENTUM, nesterov=True, weight_decay=DECAY
+        cosine_warmup(steps, peak, WARMUP), momentum=MOMENTUM, nesterov=True, weight_decay=DECAY
     )
     optimizer.exclude_from_weight_decay(var_names=[NOT_DECAYED])
     optimizer.build(model.trainable_variables)
@@ -40,13 +40,7 @@ def taught(model, teacher):
     """Return what `fit` is called on: `model`, or it under a teacher, with one optimizer."""
     if teacher is None:
         return model
-    distiller = keras.distillation.Distiller(
-        teacher,
-        model,
-        # As an object: of its name Keras makes a function, which reads logits as probabilities.
-        keras.distillation.LogitsDistillation(TEMPERATURE, keras.losses.KLDivergence()),
-        student_loss_weight=LABELS_SHARE,
-    )
+    distiller = distill(teacher, model, temperature=TEMPERATURE, student_loss_weight=LABELS_SHARE)
     distiller.compile(model.optimizer, loss=heads.losses(model), jit_compile=jit())
     return distiller
 
@@ -64,6 +58,7 @@ def train(
     start=None,
     teacher=None,
     cut=0,
+    peak=PEAK,
 ):
     """Train for `epochs` in all, or until `hours` of this call have passed.
 
@@ -78,6 +73,7 @@ def train(
         start: A state to begin with where the folder has none.
         teacher: A trained model whose logits are learned beside the labels.
         cut: Side of the grey squares in the images; 0 for none.
+        peak: Highest learning rate.
 
     Returns:
         The model, the epochs that it has seen, and a list of facts of each epoch.
@@ -87,7 +83,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
     steps = len(train_split[0]) // batch
-    model = compiled(make(), steps * epochs)
+    model = compiled(make(), steps * epochs, peak)
     if state.exists() or start:
         restore(model, state if state.exists() else start)
     done = int(model.optimizer.iterations) // steps

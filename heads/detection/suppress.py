@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from heads.detection.overlap import overlap
+from heads.values import largest
 
 GONE = -1.0  # a score that no box has
 
@@ -50,7 +51,7 @@ def _in_turn(boxes, scores, most, iou):
 
     def turn(i, state):
         left, places, count = state
-        best = ops.cast(ops.argmax(left, axis=-1), "int32")[:, None]
+        best = largest(left)[:, None]
         is_left = ops.take_along_axis(left, best, axis=-1) >= 0
         box = ops.take_along_axis(boxes, best[..., None], axis=1)
         order = ops.arange(ops.shape(left)[1], dtype="int32")[None]

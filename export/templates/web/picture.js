@@ -8,10 +8,10 @@ export function pixels(picture) {
   const context = canvas.getContext("2d");
   context.drawImage(picture, 0, 0, {{width}}, {{height}});
   const { data } = context.getImageData(0, 0, {{width}}, {{height}});
-  const values = new {{array}}({{width}} * {{height}} * 3);
+  const values = new {{array}}({{width}} * {{height}} * {{channels}});
   for (let i = 0; i < values.length; i++) {
-    const channel = i % 3;
-    values[i] = (data[4 * ((i - channel) / 3) + channel] - MEAN[channel]) / STD[channel];
+    const channel = i % {{channels}};
+    values[i] = ({{pixel}} - MEAN[channel]) / STD[channel];
   }
   return { {{input}}: values };
 }

@@ -1,0 +1,1 @@
+"""What pruning and distillation are worth: accuracy beside latency at parts of the MACs."""

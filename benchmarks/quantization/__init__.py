@@ -1,0 +1,1 @@
+"""What 8 bits cost trained networks: after training, and learned in training; beside others."""

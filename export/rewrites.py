@@ -1,0 +1,96 @@
+"""What the converter cannot take, replaced by what gives the same."""
+
+import keras
+from keras import layers, ops, tree
+
+from blocks.graph import nodes_between
+from export.findings import Finding, floats, loops_in, place
+
+BEST = ("Argmax", "Argmin")
+MOST_STEPS = 256  # a longer sequence makes more operations than a converter takes in minutes
+
+
+@keras.saving.register_keras_serializable("keras_blocks")
+class Best(layers.Layer):
+    """The place of the largest or least value along an axis, by top-k, which LiteRT has."""
+
+    def __init__(self, axis, keepdims=False, least=False, **kwargs):
+        super().__init__(**kwargs)
+        self.axis, self.keepdims, self.least = axis, keepdims, least
+
+    def call(self, x):
+        values = ops.negative(x) if self.least else x
+        best = ops.top_k(ops.moveaxis(values, self.axis, -1), 1)[1]
+        best = ops.moveaxis(best, -1, self.axis)
+        return best if self.keepdims else ops.squeeze(best, self.axis)
+
+
+def rewritten(flat, fill, precision, shapes, rounds=True):
+    """Return a flat model with operations replaced, and `Finding`s that say which.
+
+    Args:
+        flat: A copy of a model as `blocks.flatten` makes it; its layers are used.
+        fill: Gives the copy its weights; called where something is replaced.
+        precision: A key of `parity.TOLERANCES`.
+        shapes: Shapes of the inputs with a batch of one, in order, or `None`.
+        rounds: Whether an int8 file takes its ranges from samples.
+    """
+    unroll = precision == "int8" and rounds
+    nodes = nodes_between(flat.outputs, {id(x) for x in flat.inputs})
+    if not any(_is_best(x) or (unroll and loops_in(x.operation)) for x in nodes):
+        return flat, []
+    fill()
+    shapes = shapes or [x.shape for x in flat.inputs]
+    inputs = [
+        keras.Input(shape[1:], dtype=x.dtype, name=x._keras_history.operation.name)
+        for x, shape in zip(flat.inputs, shapes)
+    ]
+    copies = {id(old): new for old, new in zip(flat.inputs, inputs)}
+    made, found = {}, []  # layers by id of those they stand for
+    for node in nodes:
+        operation = node.operation
+        args, kwargs = node.arguments.fill_in(copies)
+        if id(operation) not in made:
+            made[id(operation)] = operation
+            if _is_best(node):
+                made[id(operation)] = _best(operation)
+                what = f"{type(operation).__name__.lower()} of floats by top_k: it has no kernel"
+                found.append(Finding(place(node), "rewritten", what))
+            elif unroll and _opens(operation, args, kwargs):
+                made[id(operation)] = _unrolled(operation)
+                what = f"unrolled, {args[0].shape[1]} steps: int8 holds no loop"
+                found.append(Finding(place(node), "rewritten", what))
+        results = made[id(operation)](*args, **kwargs)
+        copies.update((id(old), new) for old, new in zip(node.outputs, tree.flatten(results)))
+    outputs = tree.map_structure(lambda x: copies[id(x)], flat._outputs_struct)
+    inputs = tree.pack_sequence_as(flat._inputs_struct, inputs)
+    return keras.Model(inputs, outputs, name=flat.name), found
+
+
+def _is_best(node):
+    return type(node.operation).__name__ in BEST and node.operation.axis and floats(node)
+
+
+def _best(operation):
+    least = type(operation).__name__ == "Argmin"
+    return Best(operation.axis, operation.keepdims, least, name=operation.name)
+
+
+def _opens(layer, args, kwargs):
+    """Return whether a layer has a loop that gives the same unrolled."""
+    if not loops_in(layer) or not 0 < (args[0].shape[1] or 0) <= MOST_STEPS:
+        return False
+    zeros = getattr(layer, "zero_output_for_mask", False)  # which Keras forgets without the loop
+    return not (zeros and kwargs.get("mask") is not None)
+
+
+def _unrolled(layer):
+    """Return a recurrent layer without its loop, with the same weights."""
+    config = layer.get_config()
+    inner = [config[key] for key in ("layer", "backward_layer") if config.get(key)]
+    for part in [x["config"] for x in inner] or [config]:
+        part["unroll"] = True
+    copy = type(layer).from_config(config)
+    copy.build_from_config(layer.get_build_config())
+    copy.set_weights(layer.get_weights())
+    return copy
