@@ -157,8 +157,9 @@ def test_averages_are_the_best_weights_and_what_trains_goes_on(tmp_path):
 def test_several_objectives_pause_what_is_dominated(tmp_path):
     score = keras_tuner.Objective("val_score", "max")
     tuner = run(make(tmp_path / "a", objectives=[score, "params"], halving=tuning.Halving()))
-    # The wider, the better and the larger: a front throughout.
-    assert [row["state"] for row in tuner.trials_table()] == ["completed"] * 9
+    # The wider, the better and the larger: a front throughout, of which the ends go on.
+    done = [row["values"]["width"] for row in tuner.trials_table() if row["state"] == "completed"]
+    assert {1, 9} <= set(done) and 3 <= len(done) < 9
     both = [score, keras_tuner.Objective("params", "max")]
     tuner = run(make(tmp_path / "b", objectives=both, halving=tuning.Halving()))
     states = [row["state"] for row in tuner.trials_table()]
