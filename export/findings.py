@@ -70,7 +70,8 @@ POOLS = {"Max": "MaxPool3D", "Ave": "AvgPool3D"}
 MOST_AXES = 6
 MOST_CLASSES = 256
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Conv2DTranspose)
-CONVOLUTIONS += (layers.DepthwiseConv1D, layers.DepthwiseConv2D, layers.SeparableConv2D)
+DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D, layers.SeparableConv2D)
+CONVOLUTIONS += DEPTHWISE
 LOOPS = (layers.RNN, layers.Bidirectional)
 RANKS = ("Argmax", "Argmin", "Argsort", "Best", "Sort", "TopK")
 IDLE = (layers.Dropout, layers.GaussianDropout, layers.GaussianNoise, layers.AlphaDropout)
@@ -128,9 +129,9 @@ def findings(graph, precision, rounds=True):
         what = "a loop, which no delegate takes"
         found += together(loops, "slow", what, "unroll=True where the length is short")
     if precision == "dynamic":
-        convs = [place(x) for x in nodes if isinstance(x.operation, CONVOLUTIONS)]
-        what = "a convolution with weights of 8 bits and floats, 3 times slower"
-        found += together(convs, "slow", what, '"float16", "weight_only" or "int8"')
+        deep = [place(x) for x in nodes if isinstance(x.operation, DEPTHWISE)]
+        what = "a depthwise convolution with weights of 8 bits and floats, which no delegate takes"
+        found += together(deep, "slow", what, '"float16", "weight_only" or "int8"')
     return found + vanishing(nodes, graph.outputs)
 
 

@@ -54,7 +54,7 @@ def to_tflite(
             given.
         path: Where to write, ending in `.tflite`.
         precision: `"float32"`; `"float16"` (half the size); `"dynamic"` (weights of 8 bits, a
-            quarter; good for dense, attention and recurrent layers, slow for convolutions);
+            quarter; quick but for depthwise convolutions, which run outside of the delegate);
             `"weight_only"` (weights of 8 bits that are read as floats: a quarter, and no faster);
             `"int8"` (weights and activations of 8 bits, inputs and outputs stay float); `"auto"`,
             what `quantization_report` recommends of `inputs`, or such a report.

@@ -33,7 +33,7 @@ PRECISIONS = {
     "float32": "as trained",
     "float16": "weights of 16 bits, half the size, computed in float32 on processors",
     "weight_only": "weights of 8 bits, computed in float32; needs `pip install .[quantize]`",
-    "dynamic": "weights of 8 bits; for dense, attention, recurrent layers, slow for convolutions",
+    "dynamic": "weights of 8 bits; quick but for large depthwise convolutions",
     "int8": "weights and activations of 8 bits, by calibration on your samples",
 }
 WORDS = {
