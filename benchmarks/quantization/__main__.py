@@ -37,15 +37,15 @@ def trainings(name, splits, args):
     import heads
     from benchmarks.quantization import networks
 
-    side = networks.SIDES[name]
+    side, peak = networks.SIDES[name], args.peak or networks.PEAKS[name]
     model = networks.network(name)
     loss = heads.losses(model)
     calibration = networks.enlarged(splits[0][0][: args.calibration], side)
-    more = {"epochs": args.epochs, "peak": args.peak, "loss": loss}
+    more = {"epochs": args.epochs, "peak": peak, "loss": loss}
     found, minutes = {"float32": model}, {}
     for kind in ("float32, as long", "int8, aware", "4-bit weights, aware"):
         folder = FOLDER / f"{name} {kind}".replace(", ", "-").replace(" ", "-")
-        settle(folder, epochs=args.epochs, peak=args.peak, calibration=args.calibration)
+        settle(folder, epochs=args.epochs, peak=peak, calibration=args.calibration)
         start = networks.network(name)
         if "aware" in kind:
             bits = 4 if kind.startswith("4") else 8
@@ -120,7 +120,7 @@ def figures(name, arrays, args):
         "params": models["float32"].count_params(),
         "macs": export.measure(models["float32"]).macs,
         "epochs": args.epochs,
-        "peak": args.peak,
+        "peak": args.peak or networks.PEAKS[name],
         "minutes": minutes,
         "noise": beside.noise,
         "rows": rows,
@@ -197,7 +197,7 @@ def parse(words=None):
     parser.add_argument("networks", nargs="*", help=f"{', '.join(NAMES)}; or train; all by default")
     parser.add_argument("--validate", action="store_true", help="score on validation images")
     parser.add_argument("--epochs", type=int, default=2, help="of quantization-aware training")
-    parser.add_argument("--peak", type=float, default=3e-4, help="its highest learning rate")
+    parser.add_argument("--peak", type=float, help="its highest learning rate")
     parser.add_argument("--train-epochs", type=int, default=24, help="of `train`")
     parser.add_argument("--train-peak", type=float, default=4e-3, help="of `train`")
     parser.add_argument("--calibration", type=int, default=256, help="training images for ranges")
