@@ -11,7 +11,7 @@ import argparse
 
 import keras
 
-from benchmarks.export_matrix.models import ROWS
+from benchmarks.export_matrix.models import OPTIONS, ROWS
 from benchmarks.export_matrix.table import COLUMNS, TABLE, cells, render
 from benchmarks.export_matrix.trial import try_out
 from benchmarks.kept import Kept, check_names, line, table
@@ -30,7 +30,10 @@ def main():
         for name in given.names or ROWS:
             if name not in done and not given.table:
                 keras.backend.clear_session()
-                done[name] = {"name": name, "precisions": try_out(ROWS[name])}
+                done[name] = {
+                    "name": name,
+                    "precisions": try_out(ROWS[name], **OPTIONS.get(name, {})),
+                }
                 kept.add(done[name])
             if name in done:
                 yield cells(name, done, [])

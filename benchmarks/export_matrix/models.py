@@ -101,3 +101,5 @@ HEADS = {
     "RCNNHead": lambda: on_images(heads.RCNNHead(CLASSES, levels=LEVELS, filters=32)),
 }
 ROWS = BACKBONES | HEADS
+# What `heads.deploy` is given: an untrained detector is sure of nothing.
+OPTIONS = dict.fromkeys(("DetectionHead", "SSDHead", "RCNNHead"), {"score": 1e-3})

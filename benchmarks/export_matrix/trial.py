@@ -17,11 +17,16 @@ COUNT = 16
 RUNS, ROUNDS = 10, 5
 
 
-def try_out(make):
-    """Return what was found of each precision, a dict by it; what failed has an `error`."""
+def try_out(make, **options):
+    """Return what was found of each precision, a dict by it; what failed has an `error`.
+
+    Args:
+        make: Function that returns the network.
+        **options: Given to `heads.deploy`.
+    """
     keras.utils.set_random_seed(0)
     try:
-        model = heads.deploy(make())
+        model = heads.deploy(make(), **options)
         given = inputs_of(model)
         settle_statistics(model, given)
         return of_model(model, given)
