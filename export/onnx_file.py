@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import logging
-import tempfile
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from export import advice, delegated, signature
 from export.errors import ExportError
-from export.process import WorkerCrash, WorkerError, worker
+from export.process import WorkerCrash, WorkerError, answered
 from export.schema import FileFacts
 from export.signature import Tensor
 
@@ -156,21 +155,10 @@ def _tensor(x):
 
 def run(path, samples, signature=None):
     """Return the file's answers to `samples`, as `reference.run` does of a `.tflite` file."""
-    with tempfile.TemporaryDirectory() as folder:
-        inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
-        np.savez(inputs, **{str(i): values for i, values in enumerate(samples.values())})
-        try:
-            reply = worker.ask(
-                "run_onnx",
-                file=str(Path(path).absolute()),
-                names=list(samples),
-                inputs=str(inputs),
-                outputs=str(outputs),
-            )
-        except (WorkerError, WorkerCrash) as error:
-            said = " ".join(str(error).split())[:500]
-            raise ExportError(
-                f"A file must run on onnxruntime. Received: {Path(path).name!r}, {said}"
-            ) from error
-        with np.load(outputs) as arrays:
-            return {name: arrays[str(i)] for i, name in enumerate(reply["names"])}
+    try:
+        return answered("run_onnx", path, samples)
+    except (WorkerError, WorkerCrash) as error:
+        said = " ".join(str(error).split())[:500]
+        raise ExportError(
+            f"A file must run on onnxruntime. Received: {Path(path).name!r}, {said}"
+        ) from error

@@ -10,6 +10,8 @@ import tempfile
 import threading
 from pathlib import Path
 
+import numpy as np
+
 SCRIPT = Path(__file__).with_name("worker.py")
 
 
@@ -116,4 +118,30 @@ def _environment():
 
 
 worker = Worker()
+
+
+def answered(command, path, samples, **request):
+    """Return a file's answers to `samples` by output name, which the worker runs it on.
+
+    Args:
+        command: A command of the worker that runs files.
+        path: The file.
+        samples: Dict of arrays by input name.
+        **request: What else the command takes.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
+        np.savez(inputs, **{str(i): values for i, values in enumerate(samples.values())})
+        reply = worker.ask(
+            command,
+            file=str(Path(path).absolute()),
+            names=list(samples),
+            inputs=str(inputs),
+            outputs=str(outputs),
+            **request,
+        )
+        with np.load(outputs) as arrays:
+            return {name: arrays[str(i)] for i, name in enumerate(reply["names"])}
+
+
 atexit.register(worker.stop)

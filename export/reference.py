@@ -1,6 +1,5 @@
 """The answers of a model and of a file to the same samples."""
 
-import tempfile
 from pathlib import Path
 
 import keras
@@ -13,7 +12,7 @@ from export.files import existing
 from export.float32 import rebuilt
 from export.judges import apart, before, excused, judged, shares_of
 from export.parity import compare, limits_of
-from export.process import WorkerCrash, WorkerError, worker
+from export.process import WorkerCrash, WorkerError, answered
 from export.samples import may_be_missing, take
 from export.timing import not_run
 
@@ -186,19 +185,7 @@ def answers(model, samples):
 
 def run(path, samples, signature=None):
     """Return the file's answers to `samples`, a dict of arrays by output name."""
-    with tempfile.TemporaryDirectory() as folder:
-        inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
-        np.savez(inputs, **{str(i): values for i, values in enumerate(samples.values())})
-        try:
-            reply = worker.ask(
-                "run",
-                file=str(Path(path).absolute()),
-                names=list(samples),
-                inputs=str(inputs),
-                outputs=str(outputs),
-                signature=signature,
-            )
-        except (WorkerError, WorkerCrash) as error:
-            raise not_run(error, Path(path)) from error
-        with np.load(outputs) as arrays:
-            return {name: arrays[str(i)] for i, name in enumerate(reply["names"])}
+    try:
+        return answered("run", path, samples, signature=signature)
+    except (WorkerError, WorkerCrash) as error:
+        raise not_run(error, Path(path)) from error
