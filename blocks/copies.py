@@ -10,14 +10,20 @@ import numpy as np
 def copied(operation, name):
     """Return an operation of the same configuration by a name, with fresh weights."""
     if isinstance(operation, keras.layers.Lambda):  # code that is in memory already
-        return keras.layers.Lambda.from_config(
-            {**operation.get_config(), "name": name}, safe_mode=False
+        return keras.layers.Lambda(
+            operation.function,
+            operation._output_shape,
+            operation.mask,
+            operation.arguments,
+            name=name,
+            dtype=operation.dtype_policy,
+            trainable=operation.trainable,
         )
     if isinstance(operation, keras.Layer):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a lambda, which is in memory already
-            config = {**operation.get_config(), "name": name}
         try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a lambda, which is in memory already
+                config = {**operation.get_config(), "name": name}
             copy = type(operation).from_config(config | unregistered(operation, config))
         except Exception as error:  # whatever a configuration leads to
             said = " ".join(str(error).split())[:200] or type(error).__name__

@@ -65,7 +65,8 @@ def _trace(model, fuse=False, closed=()):
     if graph is None:
         raise ValueError(
             "A functional keras.Model or a built Sequential is needed, whose graph can be read. "
-            f"Received: {model.name!r} of type {type(model).__name__}. Write a subclassed model "
+            f"Received: {getattr(model, 'name', model)!r} of type {type(model).__name__}. "
+            "Write a subclassed model "
             "with keras.Input and keras.Model(inputs, outputs); give a Sequential a keras.Input."
         )
     names = [x._keras_history.operation.name for x in graph.inputs]

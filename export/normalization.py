@@ -4,7 +4,6 @@ import keras
 import numpy as np
 
 from blocks import flatten
-from blocks.graph import graph_of
 from export.signature import input_names
 
 KINDS = (keras.layers.Rescaling, keras.layers.Normalization)
@@ -17,10 +16,10 @@ def normalization_of(model):
         A dict of `"mean"` and `"std"`, lists of one number or one for each channel, and the
         `"layers"` that do it, by their paths; inputs that go in as they are have none.
     """
-    if not any(isinstance(x, KINDS) for x in model._flatten_layers()) or graph_of(model) is None:
+    if not any(isinstance(x, KINDS) for x in model._flatten_layers()):
         return {}
-    found = {}
-    for name, x in zip(input_names(model), flatten(model).inputs):
+    flat, found = opened(model), {}
+    for name, x in zip(input_names(model), flat.inputs) if flat else ():
         scale, offset, names = np.float64(1), np.float64(0), []
         while (node := _only_user(x)) and (step := _affine(node.operation)):
             scale, offset = scale * step[0], offset * step[0] + step[1]
@@ -33,6 +32,14 @@ def normalization_of(model):
                 "layers": names,
             }
     return found
+
+
+def opened(model):
+    """Return the flat copy of a model, or `None` where there is none."""
+    try:
+        return flatten(model)
+    except Exception:  # whatever a foreign layer raises: the model converts all the same
+        return None
 
 
 def _only_user(x):

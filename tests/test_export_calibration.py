@@ -175,3 +175,35 @@ def test_what_first_layers_do_is_known_and_told(tmp_path):
     export.pack(bundle, tmp_path / "packed", PHOTOS)
     text = (tmp_path / "packed" / "bundle.json").read_text()
     assert '"normalization": {\n    "image": {\n      "mean": [\n        127.5' in text
+
+
+def test_outliers_of_tables_are_no_other_scale():
+    table = RNG.lognormal(3, 2, (256, 4)).astype("float32")
+    norm = layers.Normalization(name="norm")
+    norm.adapt(table)
+    assert np.abs((table - table.mean(axis=0)) / table.std(axis=0)).max() < 20
+    row = keras.Input((4,), name="image")
+    model = keras.Model(row, layers.Dense(1)(norm(row)))
+    table[0] = 40 * table.std(axis=0)
+    assert not told(model, table)
+    assert "'norm'" in told(model, 1000 * table)
+
+
+class Unsaved(layers.Layer):
+    """Of no configuration: nothing can be made of it a second time."""
+
+    def __init__(self, factors, **kwargs):
+        super().__init__(**kwargs)
+        self.factors = factors
+
+    def call(self, x):
+        return x * self.factors
+
+
+def test_models_that_cannot_be_copied_are_not_asked():
+    foreign = Unsaved(np.ones(3, "float32"), name="foreign")
+    norm = layers.BatchNormalization(name="norm", momentum=0.0)
+    model = network(layers.Rescaling(1 / 255, name="scale"), foreign, after=[norm])
+    model(PHOTOS, training=True)
+    assert not told(model, PHOTOS / 255)
+    assert normalization_of(model) == {}

@@ -8,6 +8,8 @@ from keras import layers, ops, tree
 import blocks
 from blocks import flatten
 
+FIRST = 0.5
+
 
 def numbers(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
@@ -176,3 +178,24 @@ def test_a_block_that_was_called_for_inference_is_opened():
     assert "block.conv" in [layer.name for layer in flat.layers]
     x = np.ones((1, 8, 8, 3), "float32")
     np.testing.assert_allclose(flat(x), model(x), rtol=1e-5, atol=1e-6)
+
+
+def test_a_lambda_keeps_what_its_code_reads():
+    x = keras.Input((4,))
+    model = keras.Model(x, layers.Lambda(lambda y: ops.clip(y, 0, 1) + FIRST)(x))
+    assert_same_outputs(model, flatten(model), numbers(3, 4))
+
+
+def test_a_layer_that_no_second_can_be_made_of_is_named():
+    class Foreign(layers.Layer):
+        def __init__(self, factors, **kwargs):
+            super().__init__(**kwargs)
+            self.factors = factors
+
+        def call(self, x):
+            return x * self.factors
+
+    x = keras.Input((4,))
+    model = keras.Model(x, Foreign(np.ones(4), name="odd")(x))
+    with pytest.raises(ValueError, match="'odd' of type Foreign"):
+        flatten(model)

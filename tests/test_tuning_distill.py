@@ -72,6 +72,9 @@ def test_other_outputs_are_taught_by_their_squared_difference():
         expected += np.mean((np.array(a[name]) - np.array(b[name])) ** 2)
     distiller = tuning.distill(teacher, student, student_loss_weight=0.0)
     assert loss_of(distiller, x, targets) == pytest.approx(expected, rel=1e-3)
+    distiller = tuning.distill(teacher, student)
+    distiller.compile("sgd", loss=heads.losses(student))
+    distiller.fit(x, targets, verbose=0)
 
 
 def test_features_are_taught_through_a_map_that_is_left_behind():

@@ -323,3 +323,11 @@ def test_networks_keep_their_answers(make):
     images = np.random.default_rng(0).uniform(size=(8, 32, 32, 3)).astype("float32")
     settle(model, images)  # or deep ones answer alike to all
     assert lose_nothing(model, images, 0.9).macs[1] <= 0.9 * export.measure(model).macs
+
+
+def test_outputs_may_be_yes_or_no():
+    image = keras.Input(SHAPE)
+    x = layers.Conv2D(8, 3)(layers.Conv2D(16, 3, name="conv")(image))
+    scores = layers.Dense(3)(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(image, {"scores": scores, "sure": scores > 0})
+    assert tuning.prune(model, 0.6).get_layer("conv").filters == 8

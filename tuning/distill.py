@@ -101,8 +101,14 @@ def distill(
 class _Distiller(Distiller):
     """Gives inputs to Keras's models of features as the models themselves take them.
 
-    Keras gives them a list, and then warns that they were given none.
+    Keras gives them a list, and then warns that they were given none. And a dict of losses that it
+    tracks has no longer the structure of the targets.
     """
+
+    def compile(self, *args, **kwargs):
+        super().compile(*args, **kwargs)
+        if isinstance(self._student_loss, dict):
+            vars(self)["_student_loss"] = dict(self._student_loss)
 
     def _create_feature_extractor(self, model, layer_names):
         made = super()._create_feature_extractor(model, layer_names)

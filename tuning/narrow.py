@@ -79,7 +79,7 @@ def check(half, model, channels, alive):
     finally:
         half.set_weights(before)
     for a, b in zip(expected, tree.flatten(model(given, training=False))):
-        a, b = ops.convert_to_numpy(a), ops.convert_to_numpy(b)
+        a, b = (np.asarray(ops.convert_to_numpy(x), "float64") for x in (a, b))
         if a.shape != b.shape or np.abs(a - b).max() > TOLERANCE * max(1e-6, np.abs(a).max()):
             raise WrongWidth(model.name)
 
