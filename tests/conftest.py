@@ -4,7 +4,6 @@ import gc
 import os
 import random
 import signal
-import sys
 
 import pytest
 
@@ -12,14 +11,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 @pytest.fixture(autouse=True, scope="session")
-def short_runs():
-    """Leave out what pays for itself in long runs only; after all tests are imported."""
+def frozen_libraries():
+    """Let no collection of garbage walk through the libraries, after all tests are imported."""
     gc.collect()
-    gc.freeze()  # a collection need not walk through the libraries
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow:  # to improve a graph takes longer than the few steps of a tiny network
-        options = {"disable_meta_optimizer": True}
-        tensorflow.config.optimizer.set_experimental_options(options)
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

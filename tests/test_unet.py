@@ -92,14 +92,14 @@ def test_a_fit_teaches_them_and_a_file_has_none_of_it(tmp_path):
         model = heads.attach(backbone, head)
         model.compile("adam", loss=head.loss(), metrics=head.metrics(), jit_compile=False)
         before = [array(w) for w in head.beside.weights] if deep else []
-        logs = model.fit(x, y, validation_data=(x, y), epochs=2, verbose=0).history
+        logs = model.fit(x, y, validation_data=(x, y), epochs=4, verbose=0).history
         if deep:
             assert all(np.ptp(b - array(w)) > 0 for b, w in zip(before, head.beside.weights))
-            assert logs["val_loss"][1] < logs["val_loss"][0]
+            assert logs["loss"][-1] < logs["loss"][0]
             model.save(path := tmp_path / "model.keras")
             again = keras.saving.load_model(path)
             score = again.evaluate(x, y, verbose=0)[0]
-            assert score == pytest.approx(logs["val_loss"][1], rel=1e-4)
+            assert score == pytest.approx(logs["val_loss"][-1], rel=1e-4)
             np.testing.assert_array_equal(array(again(x)), array(model(x)))
         answer = heads.deploy(model)
         sizes[deep] = export.to_tflite(answer, tmp_path / f"{deep}.tflite", inputs=x[:2]).size

@@ -36,7 +36,7 @@ def distill(
 
     Exclusive classes, of images and of pixels, are taught by the Kullback-Leibler divergence of
     softened probabilities; every other raw output (values, several labels, boxes) by its squared
-    difference. `sample_weight` reaches neither loss.
+    difference. `sample_weight` reaches neither loss, and Keras takes metrics of one output alone.
 
     Args:
         teacher: A trained model. It is frozen.

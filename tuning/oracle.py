@@ -117,7 +117,7 @@ class OptunaOracle(keras_tuner.Oracle):
         own = self.running[trial.trial_id].optuna
         own.set_user_attr("drawn", True)  # said before it is asked what others have drawn
         while may_come(own, self.ledger):
-            time.sleep(0.05)
+            time.sleep(0.2)
         others = self.ledger.tried(without=own.number)
         return is_repeat(trial.hyperparameters, own, others, self.hyperparameters.space)
 

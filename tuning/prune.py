@@ -27,8 +27,8 @@ def prune(
 
     Channels that can only go together (of all that meet in a sum, a gate, a concatenation, a
     depthwise convolution) are one group. Groups are ranked over the whole network, and the last
-    ones are cut until the multiply-adds are few enough. What is cut counts as zero: where all
-    weights of a channel are zero, the answers stay the same.
+    ones are cut until the multiply-adds are few enough. What is cut counts as zero: where a
+    channel is zero behind its activation, the answers stay the same.
 
     The copy is a plain functional graph of Keras's layers and the model's own heads, so
     `heads.losses`, `heads.metrics` and `heads.deploy` work on it. Heads keep their widths and get
