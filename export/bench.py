@@ -6,7 +6,7 @@ import keras
 
 from export import schema
 from export.candidates import Candidate
-from export.convert import calibrated, convert, paths_of
+from export.convert import calibrated, paths_of, traced
 from export.errors import ExportError, ParityError
 from export.files import aside
 from export.parity import TOLERANCES
@@ -33,17 +33,16 @@ class Bench:
         paths = paths_of(self.model)
         steps = len(TOLERANCES) + len(paths) * bool(rank)
         bar = keras.utils.Progbar(steps, verbose=verbose, unit_name="file")
-        for precision in plain:
-            content = self.attempt(
-                Candidate(precision, precision),
-                lambda precision=precision: convert(
-                    prepared(self.model, precision, input_shape)[0],
-                    *(precision, None, input_shape, (), imports),
-                ),
-            )
-            if precision == "float32" and content is None:
-                raise ExportError(self.report.candidates[0].error)
-            bar.add(1)
+        runs, _ = prepared(self.model, "float32", input_shape)  # alike for all that round nothing
+        with traced(runs, input_shape, imports) as converted:
+            for precision in plain:
+                content = self.attempt(
+                    Candidate(precision, precision),
+                    lambda precision=precision: converted(precision),
+                )
+                if precision == "float32" and content is None:
+                    raise ExportError(self.report.candidates[0].error)
+                bar.add(1)
         with contextlib.ExitStack() as stack:
             try:
                 runs, _ = prepared(self.model, "int8", input_shape)

@@ -1,5 +1,6 @@
 """What an export leaves beside the file: its facts, printed small and kept as JSON."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
@@ -83,6 +84,21 @@ class Bundle:
             rows += self.measurement.rows(file=False)
         chosen = f"\n{self.report}" if self.report else ""
         return f"{render(rows)}\n{self.parity}{chosen}"
+
+
+def bundle_of(path, precision, content, facts, parity, **more):
+    """Return the `Bundle` of a file's content, of the facts read of it and of its parity."""
+    return Bundle(
+        path=path,
+        precision=precision,
+        size=len(content),
+        ops=dict(facts.ops),
+        parity=parity,
+        inputs=facts.inputs,
+        outputs=facts.outputs,
+        sha256=hashlib.sha256(content).hexdigest(),
+        **more,
+    )
 
 
 def facts_beside(file):

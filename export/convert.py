@@ -58,6 +58,8 @@ def traced(model, input_shape=None, imports=()):
     with _saved(model, "float32", None, input_shape, imports) as (folder, asked):
 
         def converted(precision):
+            if precision == "float16":
+                check_weights(model)
             ask(model, "convert", **asked, precision=precision, floating=[])
             return (folder / "model.tflite").read_bytes()
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import keras
 from keras import layers
 
 from blocks.graph import nodes_between
@@ -149,17 +150,12 @@ def vanishing(nodes, outputs):
         x = node.input_tensors[0]
         before = x._keras_history.operation
         takes = isinstance(before, (*CONVOLUTIONS, layers.Dense))
-        if takes and before.activation is linear() and len(readers[id(x)]) == 1:
+        if takes and before.activation is keras.activations.linear and len(readers[id(x)]) == 1:
             folded += [place(node)] * (id(x) not in ends)
     idle = [place(x) for x in nodes if isinstance(x.operation, IDLE)]
     return together(folded, "rewritten", "folded into the weights before it") + together(
         idle, "rewritten", "left out: it does nothing at inference"
     )
-
-
-def linear():
-    """Return the activation that is none."""
-    return layers.Activation("linear").activation
 
 
 def lacking(node):

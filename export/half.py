@@ -1,16 +1,14 @@
 """Numbers of 16 bits, which end at 65504: weights must be below, activations should be."""
 
 import contextlib
-import tempfile
 import warnings
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from export.advice import layer_at
 from export.errors import ExportError
-from export.process import WorkerCrash, WorkerError, worker
+from export.process import WorkerCrash, WorkerError, handed, worker
 
 LARGEST = 65504.0
 FEW = 8  # samples that are looked at
@@ -40,12 +38,9 @@ def check_weights(model):
 
 def check_values(path, model, samples):
     """Warn where numbers of a file are beyond float16, in which graphics processors compute."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(WorkerError, WorkerCrash):
-        inputs = Path(folder, "inputs.npz")
-        np.savez(inputs, **{str(i): x[:FEW] for i, x in enumerate(samples.values())})
-        found = worker.ask(
-            "peaks", file=str(Path(path).absolute()), names=list(samples), inputs=str(inputs)
-        )
+    few = {name: x[:FEW] for name, x in samples.items()}
+    with handed(path, few) as (_, asked), contextlib.suppress(WorkerError, WorkerCrash):
+        found = worker.ask("peaks", **asked)
         places = {f"output {name!r}": value for name, value in found["outputs"].items()}
         for name, value in found["inner"].items():
             layer = next(filter(None, (layer_at(x, model) for x in name.split(";"))), None)

@@ -1,6 +1,5 @@
 """The way to other runtimes: a verified `.onnx` file, or nothing new."""
 
-import hashlib
 import tempfile
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import keras
 
 from export import advice, onnx_file, signature
 from export import samples as data
-from export.bundle import Bundle, versions
+from export.bundle import bundle_of, versions
 from export.convert import there
 from export.errors import ExportError
 from export.files import aside, target, write_json
@@ -83,19 +82,8 @@ def to_onnx(
         _write(fused(model), part, imports, options)
         parity = checked(model, part, inputs, "float32", tolerance, runner=onnx_file.run)
         facts = onnx_file.read(part)
-        content = part.read_bytes()
-        bundle = Bundle(
-            path=path,
-            precision="float32",
-            size=len(content),
-            ops=dict(facts.ops),
-            parity=parity,
-            inputs=facts.inputs,
-            outputs=facts.outputs,
-            sha256=hashlib.sha256(content).hexdigest(),
-            versions=versions("onnx", "onnxruntime", "tf2onnx")
-            | {"opset": onnx_file.opset_of(part)},
-        )
+        made = versions("onnx", "onnxruntime", "tf2onnx") | {"opset": onnx_file.opset_of(part)}
+        bundle = bundle_of(path, "float32", part.read_bytes(), facts, parity, versions=made)
         write_json(bundle.to_dict(), facts_part)
     return bundle
 

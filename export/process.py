@@ -1,6 +1,7 @@
 """The one worker process of this Python: started when needed, replaced when it falls."""
 
 import atexit
+import contextlib
 import json
 import os
 import signal
@@ -129,19 +130,21 @@ def answered(command, path, samples, **request):
         samples: Dict of arrays by input name.
         **request: What else the command takes.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
-        np.savez(inputs, **{str(i): values for i, values in enumerate(samples.values())})
-        reply = worker.ask(
-            command,
-            file=str(Path(path).absolute()),
-            names=list(samples),
-            inputs=str(inputs),
-            outputs=str(outputs),
-            **request,
-        )
+    with handed(path, samples) as (folder, asked):
+        outputs = Path(folder, "outputs.npz")
+        reply = worker.ask(command, **asked, outputs=str(outputs), **request)
         with np.load(outputs) as arrays:
             return {name: arrays[str(i)] for i, name in enumerate(reply["names"])}
+
+
+@contextlib.contextmanager
+def handed(path, samples):
+    """Yield a folder with samples, and what the worker is told of them and of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = Path(folder, "inputs.npz")
+        np.savez(inputs, **{str(i): values for i, values in enumerate(samples.values())})
+        file = str(Path(path).absolute())
+        yield folder, {"file": file, "names": list(samples), "inputs": str(inputs)}
 
 
 atexit.register(worker.stop)

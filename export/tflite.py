@@ -1,10 +1,8 @@
 """The way out: a verified `.tflite` file, or nothing new."""
 
-import hashlib
-
 from export import associated, embed, schema, signature
 from export import samples as data
-from export.bundle import Bundle, versions
+from export.bundle import bundle_of, versions
 from export.calibration import check_alike, check_calibration
 from export.candidates import QuantizationReport
 from export.compact import compact as compacted
@@ -179,15 +177,12 @@ def to_tflite(
         if precision == "float16":
             check_values(part, model, known)
         facts = schema.read(part)
-        bundle = Bundle(
-            path=path,
-            precision=precision,
-            size=len(content),
-            ops=dict(facts.ops),
-            parity=parity,
-            inputs=facts.inputs,
-            outputs=facts.outputs,
-            sha256=hashlib.sha256(content).hexdigest(),
+        bundle = bundle_of(
+            path,
+            precision,
+            content,
+            facts,
+            parity,
             labels=labels,
             files=list(files),
             metadata=metadata and metadata.to_dict(),
