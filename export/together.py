@@ -37,7 +37,7 @@ class SideBySide:
     Attributes:
         files: A `Timed` for each file.
         noise: The least and the largest ratio of the first file to itself: a second copy of it
-            took part. Ratios between them tell no difference.
+            took part. Ratios as near to 1, on either side, tell no difference.
         threads, runs, rounds: As they were asked for.
     """
 
@@ -49,9 +49,11 @@ class SideBySide:
 
     def verdict(self, timed):
         """Return `"faster"`, `"slower"` or `"no difference"` than the first, for one of `files`."""
-        if timed.highest < self.noise[0]:
+        # Which of the two copies was the quicker is chance: noise counts in both directions.
+        noise = max(self.noise[1], 1 / self.noise[0])
+        if timed.highest < 1 / noise:
             return "faster"
-        return "slower" if timed.lowest > self.noise[1] else "no difference"
+        return "slower" if timed.lowest > noise else "no difference"
 
     def to_dict(self):
         return asdict(self)

@@ -206,7 +206,7 @@ def test_poolings_beside_convolutions_in_int8(pool, tmp_path):
     image = keras.Input((7, 8, 4))
     x = blocks.ConvNormAct(6, name="stem")(image)
     model = keras.Model(image, blocks.InceptionBlock([[(6, 3)], pool], name="mixed")(x))
-    samples = numbers(16, 7, 8, 4)
+    samples = numbers(32, 7, 8, 4)
     args = {"calibration": samples, "inputs": samples, "tolerance": 25.0, "measure": False}
     assert to_tflite(model, tmp_path / "block.tflite", "int8", **args).parity.passed
 

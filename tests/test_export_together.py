@@ -78,6 +78,13 @@ def test_ratios_are_those_of_rounds(files, monkeypatch):
     assert found.noise == (0.9, 1.1)
 
 
+def test_a_copy_that_was_quicker_by_chance_makes_nothing_slower(files, monkeypatch):
+    answer = {"medians": [[1.0, 1.0], [1.1, 1.1], [0.8, 0.9]], "least": [1, 1, 1]}
+    monkeypatch.setattr("export.together.ask", lambda *request: answer)
+    found = export.side_by_side([files / "small.tflite", files / "large.tflite"])
+    assert [found.verdict(each) for each in found.files] == ["no difference"] * 2
+
+
 def test_the_costs_of_operations_and_what_the_delegate_leaves(files):
     path = files / "large.tflite"
     found = export.profile(path, runs=20)
