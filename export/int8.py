@@ -6,6 +6,19 @@ import sys
 import numpy as np
 
 OUTPUT = "output:"  # before the name of an output, among patterns of scopes
+# XNNPACK, LiteRT's quick kernels, leaves these out in 8 bits; the reference kernels take up to ten
+# times as long as floats do. The results of some have fixed ranges, of 256 steps.
+FLOATING = (
+    "GELU",
+    "L2_NORMALIZATION",
+    "LOG_SOFTMAX",
+    "PRELU",
+    "RSQRT",
+    "SELECT",  # masks fill in what is far from all else
+    "SELECT_V2",
+    "SOFTMAX",
+    "SQUARED_DIFFERENCE",
+)
 
 
 def calibrated(folder, names, calibration):
@@ -66,14 +79,17 @@ def closed(model, builder):
 
 
 def quantized(content, floating=()):
-    """Return the int8 file of a calibrated one, of which what patterns find stays in floats."""
+    """Return the int8 file of a calibrated one, of which what patterns find stays in floats.
+
+    So do the operations that LiteRT computes worse in 8 bits: see `FLOATING`.
+    """
     from tensorflow.lite.python.convert import mlir_quantize
 
-    if not floating:
-        return mlir_quantize(content)
     stay = tensors_of(floating, content)
-    if not stay:
+    if floating and not stay:
         raise ValueError(f"The file must name the operations of its layers. Received: {floating}.")
+    if not stay:
+        return mlir_quantize(content)
     kinds = ["TOPK_V2"]  # of two outputs, an operation is not found by their names
     return mlir_quantize(without_ranges(content, stay), denylisted_nodes=stay, denylisted_ops=kinds)
 
@@ -97,7 +113,8 @@ def without_ranges(content, names):
 def tensors_of(patterns, content):
     """Return the names of the tensors whose scope patterns find, and of all made of those.
 
-    A convolution or a dense layer behind them takes 8 bits again, and what follows it.
+    A convolution or a dense layer behind them takes 8 bits again, and what follows it. What
+    operations of `FLOATING` make is found, too.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -108,7 +125,7 @@ def tensors_of(patterns, content):
     names = [graph.Tensors(i).Name().decode() for i in range(graph.TensorsLength())]
     scopes = [x for x in patterns if not x.startswith(OUTPUT)]
     scope = re.compile("|".join(scopes) or "(?!)")
-    ends = _outputs(model, [x for x in patterns if x.startswith(OUTPUT)])
+    ends = _outputs(model, [x for x in patterns if x.startswith(OUTPUT)]) | in_floats(content)
     found = {}
     for i in range(graph.OperatorsLength()):
         operation = graph.Operators(i)
@@ -120,6 +137,35 @@ def tensors_of(patterns, content):
         if follows or any(x in ends or scope.search(names[x]) for x in made):
             found.update((x, names[x]) for x in made)
     return list(found.values())
+
+
+def in_floats(content):
+    """Return the places of the tensors that operations of `FLOATING` make, and what is like them.
+
+    These are products of two results, as in attention, the means that variances are around, and
+    probabilities and the like that are the answer.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = schema.BuiltinOperator
+    floating = {getattr(kinds, name) for name in FLOATING}
+    ends = {kinds.LOGISTIC, kinds.TANH}
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    graph = model.subgraphs[0]
+    codes = [max(x.builtinCode, x.deprecatedBuiltinCode) for x in model.operatorCodes]
+    makers = {made: x for x in graph.operators for made in x.outputs}
+    computed = makers.keys() | set(graph.inputs)
+    found = set()
+    for operation in graph.operators:
+        kind, read = codes[operation.opcodeIndex], operation.inputs
+        product = kind == kinds.BATCH_MATMUL and computed.issuperset(read)
+        if kind in floating or product or kind in ends and operation.outputs[0] in graph.outputs:
+            found.update(operation.outputs)
+        if kind == kinds.SQUARED_DIFFERENCE:
+            befores = [makers[x] for x in read if x in makers]
+            means = [x for x in befores if codes[x.opcodeIndex] == kinds.MEAN]
+            found.update(made for x in means for made in x.outputs)
+    return {x for x in found if graph.tensors[x].type == schema.TensorType.FLOAT32}
 
 
 def _outputs(model, patterns):

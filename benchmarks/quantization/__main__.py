@@ -38,14 +38,15 @@ def trainings(name, splits, args):
     from benchmarks.quantization import networks
 
     side, peak = networks.SIDES[name], args.peak or networks.PEAKS[name]
+    epochs = args.epochs or networks.EPOCHS[name]
     model = networks.network(name)
     loss = heads.losses(model)
     calibration = networks.enlarged(splits[0][0][: args.calibration], side)
-    more = {"epochs": args.epochs, "peak": peak, "loss": loss}
+    more = {"epochs": epochs, "peak": peak, "loss": loss}
     found, minutes = {"float32": model}, {}
     for kind in ("float32, as long", "int8, aware", "4-bit weights, aware"):
         folder = FOLDER / f"{name} {kind}".replace(", ", "-").replace(" ", "-")
-        settle(folder, epochs=args.epochs, peak=peak, calibration=args.calibration)
+        settle(folder, epochs=epochs, peak=peak, calibration=args.calibration)
         start = networks.network(name)
         if "aware" in kind:
             bits = 4 if kind.startswith("4") else 8
@@ -119,7 +120,7 @@ def figures(name, arrays, args):
         "keras": keras_score,
         "params": models["float32"].count_params(),
         "macs": export.measure(models["float32"]).macs,
-        "epochs": args.epochs,
+        "epochs": args.epochs or networks.EPOCHS[name],
         "peak": args.peak or networks.PEAKS[name],
         "minutes": minutes,
         "noise": beside.noise,
@@ -196,7 +197,7 @@ def parse(words=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("networks", nargs="*", help=f"{', '.join(NAMES)}; or train; all by default")
     parser.add_argument("--validate", action="store_true", help="score on validation images")
-    parser.add_argument("--epochs", type=int, default=2, help="of quantization-aware training")
+    parser.add_argument("--epochs", type=int, help="of quantization-aware training")
     parser.add_argument("--peak", type=float, help="its highest learning rate")
     parser.add_argument("--train-epochs", type=int, default=24, help="of `train`")
     parser.add_argument("--train-peak", type=float, default=4e-3, help="of `train`")

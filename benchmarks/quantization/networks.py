@@ -17,6 +17,7 @@ MOBILENET = MODELS / "cifar10_mobilenet_v3.npz"
 SIDES = {"mobilenet_v3": 64, "resnet8": 32, "resnet9": 32}
 FILES = {"resnet8": "cifar10_resnet8_taught_state.keras", "resnet9": "cifar10_resnet9.keras"}
 PEAKS = {"mobilenet_v3": 1e-3, "resnet8": 3e-4, "resnet9": 3e-4}  # learning rates of aware training
+EPOCHS = {"mobilenet_v3": 8, "resnet8": 2, "resnet9": 2}  # of it
 BATCH, CUT, SEED = 128, 8, 0
 EMA = 0.999  # of the weights that are kept
 
