@@ -69,7 +69,6 @@ WITHOUT = {
 }
 POOLS = {"Max": "MaxPool3D", "Ave": "AvgPool3D"}
 MOST_AXES = 6
-MOST_CLASSES = 256
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Conv2DTranspose)
 DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 CONVOLUTIONS += DEPTHWISE
@@ -123,9 +122,6 @@ def findings(graph, precision, rounds=True):
         found += together(both, "inexact", what, 'merge_mode="sum", or precision="dynamic"')
         ranks = [place(x) for x in nodes if type(x.operation).__name__ in RANKS and floats(x)]
         found += together(ranks, "inexact", "ranks what has 256 steps", ALONE)
-        wide = [place(x) for x in nodes if _is_softmax(x) and x.outputs[0].shape[-1] > MOST_CLASSES]
-        what = f"probabilities of more than {MOST_CLASSES} classes in 256 steps"
-        found += together(wide, "inexact", what, "logits as outputs")
     else:
         what = "a loop, which no delegate takes"
         found += together(loops, "slow", what, "unroll=True where the length is short")
@@ -230,8 +226,3 @@ def floats(node):
     """Return whether a node reads floats."""
     return "float" in node.input_tensors[0].dtype
 
-
-def _is_softmax(node):
-    operation = node.operation
-    name = getattr(getattr(operation, "activation", None), "__name__", type(operation).__name__)
-    return name.lower() == "softmax"

@@ -163,8 +163,8 @@ ADVICE = {
     "float16": "Values above 65504 or below 6e-8 do not fit float16: scale them, or use float32.",
     "weight_only": 'Use "float16", or accept it with a smaller `tolerance=` (dB).',
     "dynamic": 'Use "float16", or accept it with a smaller `tolerance=` (dB).',
-    "int8": "Calibrate on more and more typical samples; export logits rather than softmax of many "
-    'classes (int8 has 256 steps); or use "float16". A smaller `tolerance=` (dB) accepts it.',
+    "int8": "Calibrate on more and more typical samples; let `quantization_report` find the layers "
+    'for `float_layers=`; or use "float16". A smaller `tolerance=` (dB) accepts it.',
 }
 
 

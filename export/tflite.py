@@ -54,8 +54,10 @@ def to_tflite(
         precision: `"float32"`; `"float16"` (half the size); `"dynamic"` (weights of 8 bits, a
             quarter; quick but for depthwise convolutions, which run outside of the delegate);
             `"weight_only"` (weights of 8 bits that are read as floats: a quarter, and no faster);
-            `"int8"` (weights and activations of 8 bits, inputs and outputs stay float); `"auto"`,
-            what `quantization_report` recommends of `inputs`, or such a report.
+            `"int8"` (weights and activations of 8 bits; inputs, outputs and what LiteRT has no
+            quick kernels of 8 bits for, as attention's products, layer normalization, softmax and
+            PReLU, stay float); `"auto"`, what `quantization_report` recommends of `inputs`, or such
+            a report.
         calibration: Typical samples, for int8: an array, a list or dict of arrays for several
             inputs, or an iterable of batches with or without targets. The first 256 are used. A
             warning tells of fewer than 32, and of numbers that are not as in training, as far as

@@ -34,7 +34,8 @@ PRECISIONS = {
     "float16": "weights of 16 bits, half the size, computed in float32 on processors",
     "weight_only": "weights of 8 bits, computed in float32; needs `pip install .[quantize]`",
     "dynamic": "weights of 8 bits; quick but for large depthwise convolutions",
-    "int8": "weights and activations of 8 bits, by calibration on your samples",
+    "int8": "weights and activations of 8 bits, by calibration on your samples; what LiteRT has no "
+    "quick kernels of 8 bits for stays in floats",
 }
 WORDS = {
     "relative": "largest error ≤ {:g} of the largest value",

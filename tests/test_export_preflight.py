@@ -219,7 +219,7 @@ def test_what_is_slow_or_inexact_is_told_by_precision():
     assert kinds(export.preflight(model, "dynamic"))["slow"] == ["loop", "second"]
     found = export.preflight(model, "int8")
     assert not found.refused + found.slow and kinds(found)["rewritten"] == ["loop"]
-    assert kinds(found)["inexact"][1] == "wide" and "ranks" in found.inexact[0].what
+    assert len(found.inexact) == 1 and "ranks" in found.inexact[0].what
 
 
 def test_open_sizes_text_and_narrow_types_are_findings():

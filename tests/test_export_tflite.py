@@ -224,15 +224,26 @@ def test_labels_must_fit(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_int8_that_loses_the_classes_does_not_leave(tmp_path):
-    """A flat softmax over many classes is below what 256 steps can tell."""
+def test_int8_keeps_a_flat_softmax_of_many_classes(tmp_path):
+    """In 256 steps between 0 and 1 each of its probabilities would be 0."""
     x = keras.Input((8,), name="x")
     model = keras.Model(x, layers.Dense(1000, activation="softmax", name="flat")(x))
+    given = {"calibration": rng.normal(size=(60, 8)), "measure": False}
+    assert export.to_tflite(model, tmp_path / "m.tflite", "int8", **given).parity.passed
+
+
+def test_int8_that_loses_the_classes_does_not_leave(tmp_path):
+    """Beside one large number the others are less than one of 256 steps."""
+    x = keras.Input((8,), name="x")
+    model = keras.Model(x, layers.Dense(8, name="flat")(layers.Dense(8)(x)))
+    large, small = model.layers[1:]
+    large.kernel.assign(large.kernel * ([3000.0] + [1.0] * 7))
+    small.kernel.assign(small.kernel * ([[1 / 3000]] + [[1.0]] * 7))
     samples = rng.normal(size=(60, 8))
     path = tmp_path / "m.tflite"
     with pytest.raises(export.ParityError, match=r"flat: sqnr_db .* at least 20") as error:
         export.to_tflite(model, path, "int8", calibration=samples, measure=False)
-    assert "export logits" in str(error.value)
+    assert "float_layers" in str(error.value)
     assert error.value.parity.samples == 60 and not error.value.parity.passed
     assert list(tmp_path.iterdir()) == []
     tolerance = {"sqnr_db": -10, "agreement": 0}
