@@ -225,4 +225,3 @@ def together(places, kind, what, instead=""):
 def floats(node):
     """Return whether a node reads floats."""
     return "float" in node.input_tensors[0].dtype
-

@@ -8,17 +8,13 @@ import numpy as np
 OUTPUT = "output:"  # before the name of an output, among patterns of scopes
 # XNNPACK, LiteRT's quick kernels, leaves these out in 8 bits; the reference kernels take up to ten
 # times as long as floats do. The results of some have fixed ranges, of 256 steps.
-FLOATING = (
-    "GELU",
-    "L2_NORMALIZATION",
-    "LOG_SOFTMAX",
-    "PRELU",
-    "RSQRT",
-    "SELECT",  # masks fill in what is far from all else
-    "SELECT_V2",
-    "SOFTMAX",
-    "SQUARED_DIFFERENCE",
-)
+FLOATING = {"GELU", "L2_NORMALIZATION", "LOG_SOFTMAX", "PRELU", "RSQRT", "SOFTMAX"}
+FLOATING |= {"SELECT", "SELECT_V2", "SQUARED_DIFFERENCE"}  # masks fill in what is far from all else
+WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"}
+FIXED = {"SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH", "L2_NORMALIZATION"}  # have one range always
+# What has one range on both sides in 8 bits.
+SAME_RANGE = {"AVERAGE_POOL_2D", "CONCATENATION", "MAX_POOL_2D", "RESHAPE", "TRANSPOSE"}
+SAME_RANGE |= {"RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SLICE", "SPLIT", "STRIDED_SLICE"}
 
 
 def calibrated(folder, names, calibration):
@@ -85,13 +81,43 @@ def quantized(content, floating=()):
     """
     from tensorflow.lite.python.convert import mlir_quantize
 
+    content = with_whole_ranges(content)
     stay = tensors_of(floating, content)
-    if floating and not stay:
-        raise ValueError(f"The file must name the operations of its layers. Received: {floating}.")
     if not stay:
         return mlir_quantize(content)
     kinds = ["TOPK_V2"]  # of two outputs, an operation is not found by their names
     return mlir_quantize(without_ranges(content, stay), denylisted_nodes=stay, denylisted_ops=kinds)
+
+
+def kinds_of(model):
+    """Return the names of a file's kinds of operations, as its operations count them."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items()}
+    return [names[max(x.builtinCode, x.deprecatedBuiltinCode)] for x in model.operatorCodes]
+
+
+def with_whole_ranges(content):
+    """Return a calibrated file in which nothing that is moved, joined or pooled is cut off.
+
+    The converter may give what is read the range of what is made: of a concatenation, for one, that
+    of the largest of a window, to all else that reads the same.
+    """
+    model, builder = opened(content)
+    graph, kinds = model.subgraphs[0], kinds_of(model)
+    for operation in graph.operators:
+        if kinds[operation.opcodeIndex] in SAME_RANGE:
+            given, made = (_ranges(graph, x) for x in (operation.inputs, operation.outputs))
+            for x in made if given else ():
+                x.min = np.minimum.reduce([y.min for y in (x, *given)])
+                x.max = np.maximum.reduce([y.max for y in (x, *given)])
+    return closed(model, builder)
+
+
+def _ranges(graph, places):
+    """Return the ranges of the tensors at places, of those that have one."""
+    found = [graph.tensors[x].quantization for x in places]
+    return [x for x in found if x is not None and x.min is not None]
 
 
 def without_ranges(content, names):
@@ -116,30 +142,25 @@ def tensors_of(patterns, content):
     A convolution or a dense layer behind them takes 8 bits again, and what follows it. What
     operations of `FLOATING` make is found, too.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
-    kinds = schema.BuiltinOperator
-    weighted = {kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.TRANSPOSE_CONV, kinds.FULLY_CONNECTED}
-    model = schema.Model.GetRootAs(content, 0)
-    graph = model.Subgraphs(0)
-    names = [graph.Tensors(i).Name().decode() for i in range(graph.TensorsLength())]
-    scopes = [x for x in patterns if not x.startswith(OUTPUT)]
-    scope = re.compile("|".join(scopes) or "(?!)")
-    ends = _outputs(model, [x for x in patterns if x.startswith(OUTPUT)]) | in_floats(content)
+    model, _ = opened(content)
+    graph, kinds = model.subgraphs[0], kinds_of(model)
+    names = [x.name.decode() for x in graph.tensors]
+    scope = re.compile("|".join(x for x in patterns if not x.startswith(OUTPUT)) or "(?!)")
+    made = [x for signature in model.signatureDefs or () for x in signature.outputs]
+    ends = {x.tensorIndex for x in made if OUTPUT + x.name.decode() in patterns}
+    if patterns and not ends and not any(map(scope.search, names)):
+        raise ValueError(f"The file must name the operations of its layers. Received: {patterns}.")
+    ends |= in_floats(graph, kinds)
     found = {}
-    for i in range(graph.OperatorsLength()):
-        operation = graph.Operators(i)
-        read = operation.InputsAsNumpy().tolist() if operation.InputsLength() else []
-        made = operation.OutputsAsNumpy().tolist()
-        code = model.OperatorCodes(operation.OpcodeIndex())
-        again = max(code.BuiltinCode(), code.DeprecatedBuiltinCode()) in weighted
-        follows = not again and any(x in found for x in read)
-        if follows or any(x in ends or scope.search(names[x]) for x in made):
-            found.update((x, names[x]) for x in made)
+    for operation in graph.operators:
+        again = kinds[operation.opcodeIndex] in WEIGHTED
+        follows = not again and any(x in found for x in operation.inputs)
+        if follows or any(x in ends or scope.search(names[x]) for x in operation.outputs):
+            found.update((x, names[x]) for x in operation.outputs)
     return list(found.values())
 
 
-def in_floats(content):
+def in_floats(graph, kinds):
     """Return the places of the tensors that operations of `FLOATING` make, and what is like them.
 
     These are products of two results, as in attention, the means that variances are around, and
@@ -147,37 +168,20 @@ def in_floats(content):
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    kinds = schema.BuiltinOperator
-    floating = {getattr(kinds, name) for name in FLOATING}
-    ends = {kinds.LOGISTIC, kinds.TANH}
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    graph = model.subgraphs[0]
-    codes = [max(x.builtinCode, x.deprecatedBuiltinCode) for x in model.operatorCodes]
     makers = {made: x for x in graph.operators for made in x.outputs}
     computed = makers.keys() | set(graph.inputs)
     found = set()
     for operation in graph.operators:
-        kind, read = codes[operation.opcodeIndex], operation.inputs
-        product = kind == kinds.BATCH_MATMUL and computed.issuperset(read)
-        if kind in floating or product or kind in ends and operation.outputs[0] in graph.outputs:
+        kind, read = kinds[operation.opcodeIndex], operation.inputs
+        product = kind == "BATCH_MATMUL" and computed.issuperset(read)
+        answer = kind in FIXED and operation.outputs[0] in graph.outputs
+        if kind in FLOATING or product or answer:
             found.update(operation.outputs)
-        if kind == kinds.SQUARED_DIFFERENCE:
+        if kind == "SQUARED_DIFFERENCE":
             befores = [makers[x] for x in read if x in makers]
-            means = [x for x in befores if codes[x.opcodeIndex] == kinds.MEAN]
+            means = [x for x in befores if kinds[x.opcodeIndex] == "MEAN"]
             found.update(made for x in means for made in x.outputs)
     return {x for x in found if graph.tensors[x].type == schema.TensorType.FLOAT32}
-
-
-def _outputs(model, patterns):
-    """Return the places of the tensors that are outputs of these names."""
-    found = set()
-    for i in range(model.SignatureDefsLength()):
-        signature = model.SignatureDefs(i)
-        for j in range(signature.OutputsLength()):
-            made = signature.Outputs(j)
-            if OUTPUT + made.Name().decode() in patterns:
-                found.add(made.TensorIndex())
-    return found
 
 
 def unrounded(content):
@@ -186,24 +190,19 @@ def unrounded(content):
     The converter rounds what a softmax, a sigmoid or tanh gives, whatever reads it: of two hundred
     positions, all weights of attention would be a step or none.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
-    kinds = schema.BuiltinOperator
-    fixed = {kinds.SOFTMAX, kinds.LOG_SOFTMAX, kinds.LOGISTIC, kinds.TANH, kinds.L2_NORMALIZATION}
     model, builder = opened(content)
-    graph = model.subgraphs[0]
-    codes = [max(x.builtinCode, x.deprecatedBuiltinCode) for x in model.operatorCodes]
+    graph, kinds = model.subgraphs[0], kinds_of(model)
     makers = {x.outputs[0]: x for x in graph.operators if len(x.outputs) == 1}
 
     def made_by(tensor, some):
         maker = makers.get(tensor)
-        return maker if maker is not None and codes[maker.opcodeIndex] in some else None
+        return maker if maker is not None and kinds[maker.opcodeIndex] in some else None
 
     exact = {}  # by tensor: what it was before it was rounded
     for operation in graph.operators:
-        if codes[operation.opcodeIndex] == kinds.DEQUANTIZE:
-            rounds = made_by(operation.inputs[0], {kinds.QUANTIZE})
-            if rounds is not None and made_by(rounds.inputs[0], fixed) is not None:
+        if kinds[operation.opcodeIndex] == "DEQUANTIZE":
+            rounds = made_by(operation.inputs[0], {"QUANTIZE"})
+            if rounds is not None and made_by(rounds.inputs[0], FIXED) is not None:
                 exact[operation.outputs[0]] = rounds.inputs[0]
     exact = {x: y for x, y in exact.items() if x not in graph.outputs}
     if not exact:
@@ -215,6 +214,6 @@ def unrounded(content):
     graph.operators = [
         x
         for x in graph.operators
-        if x.outputs[0] in read or made_by(x.outputs[0], {kinds.QUANTIZE}) is None
+        if x.outputs[0] in read or made_by(x.outputs[0], {"QUANTIZE"}) is None
     ]
     return closed(model, builder)

@@ -11,13 +11,13 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+from export import TOLERANCES
 from tests import readme
 from tests.cases import CASES, PUBLIC
 
 ROOT = Path(__file__).parent.parent
 TABLE = Path(__file__).with_name("conformance.md")
-PRECISIONS = ("float32", "float16", "dynamic", "int8")
-COLUMNS = ("TensorFlow", "JAX", *PRECISIONS, "mixed precision", "save/load")
+COLUMNS = ("TensorFlow", "JAX", *TOLERANCES, "mixed precision", "save/load")
 OWN_COLUMN = {
     "test_dtype_policy_reaches_every_sublayer": "mixed precision",
     "test_save_and_load_give_the_same_outputs": "save/load",

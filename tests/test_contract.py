@@ -12,6 +12,7 @@ import pytest
 from keras import tree
 
 import heads
+from export import TOLERANCES
 from tests.cases import CASES, PUBLIC
 from tests.slow import FULL
 from tests.values import outputs_of
@@ -382,15 +383,17 @@ def test_wrong_arguments_and_shapes_say_what_was_received(case):
 def sampled(name, precision):
     """Whether `make test` converts this row in this precision: a fixed eighth of them.
 
-    In float32, the first row of every layer, too.
+    In float32, the first row of every layer, too; in weight_only, none but in a full run.
     """
     digest = hashlib.sha256(f"{name} {precision}".encode()).digest()
+    if precision == "weight_only":
+        return FULL
     return FULL or (precision == "float32" and name in FIRST) or digest[0] % 8 == 0
 
 
 FILES = [
     (name, case, precision)
-    for precision in ("float32", "float16", "dynamic", "int8")
+    for precision in TOLERANCES
     for name, case in ROWS
     if sampled(name, precision)
 ]

@@ -107,3 +107,15 @@ def test_a_mask_leaves_the_others_their_steps(tmp_path):
     path = tmp_path / "m.tflite"
     bundle = export.to_tflite(model, path, "int8", calibration=given, measure=False)
     assert bundle.parity.outputs[0].sqnr_db > 30
+
+
+def test_what_is_joined_takes_no_range_from_the_others(tmp_path):
+    """The largest of a window are above -1, which the convolution's inputs are not."""
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8, 8, 4), name="x")
+    largest = layers.MaxPooling2D(3, 1, padding="same")(x)
+    y = layers.Concatenate()([layers.Conv2D(6, 3, padding="same", activation="relu")(x), largest])
+    given = np.random.default_rng(0).normal(size=(40, 8, 8, 4)).astype("float32")
+    path = tmp_path / "m.tflite"
+    bundle = export.to_tflite(keras.Model(x, y), path, "int8", calibration=given, measure=False)
+    assert bundle.parity.outputs[0].sqnr_db > 30

@@ -108,7 +108,6 @@ CASES = [
         {"num_items": 9, "units": 4, "depth": 1, "kind": "gru", "negatives": None},
         (2, 6),
         (2, 5, 10),
-        exceptions={"int8": "a recurrent layer is a loop, which int8 files hold none of"},
         ids=10,
     ),
 ]
