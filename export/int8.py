@@ -8,13 +8,17 @@ import numpy as np
 OUTPUT = "output:"  # before the name of an output, among patterns of scopes
 # XNNPACK, LiteRT's quick kernels, leaves these out in 8 bits; the reference kernels take up to ten
 # times as long as floats do. The results of some have fixed ranges, of 256 steps.
-FLOATING = {"GELU", "L2_NORMALIZATION", "LOG_SOFTMAX", "PRELU", "RSQRT", "SOFTMAX"}
+FLOATING = {"EXP", "GELU", "L2_NORMALIZATION", "LOG_SOFTMAX", "PRELU", "RSQRT", "SOFTMAX"}
 FLOATING |= {"SELECT", "SELECT_V2", "SQUARED_DIFFERENCE"}  # masks fill in what is far from all else
 WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"}
 FIXED = {"SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH", "L2_NORMALIZATION"}  # have one range always
 # What has one range on both sides in 8 bits.
-SAME_RANGE = {"AVERAGE_POOL_2D", "CONCATENATION", "MAX_POOL_2D", "RESHAPE", "TRANSPOSE"}
-SAME_RANGE |= {"RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SLICE", "SPLIT", "STRIDED_SLICE"}
+SAME_RANGE = {"AVERAGE_POOL_2D", "CONCATENATION", "EXPAND_DIMS", "GATHER", "MAXIMUM", "MAX_POOL_2D"}
+SAME_RANGE |= {"MINIMUM", "MIRROR_PAD", "PACK", "PAD", "PADV2", "RESHAPE", "RESIZE_BILINEAR"}
+SAME_RANGE |= {"RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SLICE", "SPLIT", "SPLIT_V", "SQUEEZE"}
+SAME_RANGE |= {"STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK"}
+FAR = 1e4  # numbers beyond it are masks, or not scaled
+STEPS = {"ADD", "CAST", "MUL", "NEG", "SUB"}  # that masks are made by
 
 
 def calibrated(folder, names, calibration):
@@ -65,7 +69,10 @@ def opened(content):
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    return schema.ModelT.InitFromPackedBuf(content, 0), flatbuffers.Builder(len(content))
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for graph in model.subgraphs:  # of outputs that are inputs
+        graph.operators = [] if graph.operators is None else graph.operators
+    return model, flatbuffers.Builder(len(content))
 
 
 def closed(model, builder):
@@ -82,11 +89,12 @@ def quantized(content, floating=()):
     from tensorflow.lite.python.convert import mlir_quantize
 
     content = with_whole_ranges(content)
-    stay = tensors_of(floating, content)
+    stay, several = tensors_of(floating, content)
     if not stay:
         return mlir_quantize(content)
-    kinds = ["TOPK_V2"]  # of two outputs, an operation is not found by their names
-    return mlir_quantize(without_ranges(content, stay), denylisted_nodes=stay, denylisted_ops=kinds)
+    return mlir_quantize(
+        without_ranges(content, stay), denylisted_nodes=stay, denylisted_ops=several
+    )
 
 
 def kinds_of(model):
@@ -94,7 +102,7 @@ def kinds_of(model):
     from ai_edge_litert import schema_py_generated as schema
 
     names = {code: name for name, code in vars(schema.BuiltinOperator).items()}
-    return [names[max(x.builtinCode, x.deprecatedBuiltinCode)] for x in model.operatorCodes]
+    return [names[max(x.builtinCode, x.deprecatedBuiltinCode)] for x in model.operatorCodes or ()]
 
 
 def with_whole_ranges(content):
@@ -140,7 +148,8 @@ def tensors_of(patterns, content):
     """Return the names of the tensors whose scope patterns find, and of all made of those.
 
     A convolution or a dense layer behind them takes 8 bits again, and what follows it. What
-    operations of `FLOATING` make is found, too.
+    operations of `FLOATING` make is found, too. Operations of several outputs are not known by the
+    names of these, so their kinds are returned as well.
     """
     model, _ = opened(content)
     graph, kinds = model.subgraphs[0], kinds_of(model)
@@ -151,36 +160,41 @@ def tensors_of(patterns, content):
     if patterns and not ends and not any(map(scope.search, names)):
         raise ValueError(f"The file must name the operations of its layers. Received: {patterns}.")
     ends |= in_floats(graph, kinds)
-    found = {}
+    found, several = {}, {"TOPK_V2"}
     for operation in graph.operators:
         again = kinds[operation.opcodeIndex] in WEIGHTED
         follows = not again and any(x in found for x in operation.inputs)
         if follows or any(x in ends or scope.search(names[x]) for x in operation.outputs):
             found.update((x, names[x]) for x in operation.outputs)
-    return list(found.values())
+            several |= {kinds[operation.opcodeIndex]} if len(operation.outputs) > 1 else set()
+    return list(found.values()), sorted(several)
 
 
 def in_floats(graph, kinds):
     """Return the places of the tensors that operations of `FLOATING` make, and what is like them.
 
-    These are products of two results, as in attention, the means that variances are around, and
-    probabilities and the like that are the answer.
+    These are products of two results, as in attention, the means that variances are around,
+    probabilities and the like that are the answer, and numbers beyond `FAR` with what makes them.
     """
     from ai_edge_litert import schema_py_generated as schema
 
     makers = {made: x for x in graph.operators for made in x.outputs}
     computed = makers.keys() | set(graph.inputs)
-    found = set()
-    for operation in graph.operators:
-        kind, read = kinds[operation.opcodeIndex], operation.inputs
+    found, answers, far = set(), set(graph.outputs), set()
+    for operation in reversed(graph.operators):
+        kind, read, made = kinds[operation.opcodeIndex], operation.inputs, set(operation.outputs)
+        if kind in SAME_RANGE and made & answers:
+            answers.update(read)
+        large = any(max(-x.min[0], x.max[0]) > FAR for x in _ranges(graph, made))
+        masks = kind in STEPS | SAME_RANGE and (large or made & far)
+        far.update(read if masks else ())
         product = kind == "BATCH_MATMUL" and computed.issuperset(read)
-        answer = kind in FIXED and operation.outputs[0] in graph.outputs
-        if kind in FLOATING or product or answer:
-            found.update(operation.outputs)
+        if kind in FLOATING or product or masks or kind in FIXED and made & answers:
+            found |= made
         if kind == "SQUARED_DIFFERENCE":
             befores = [makers[x] for x in read if x in makers]
             means = [x for x in befores if kinds[x.opcodeIndex] == "MEAN"]
-            found.update(made for x in means for made in x.outputs)
+            found.update(x for mean in means for x in mean.outputs)
     return {x for x in found if graph.tensors[x].type == schema.TensorType.FLOAT32}
 
 
@@ -205,8 +219,8 @@ def unrounded(content):
             if rounds is not None and made_by(rounds.inputs[0], FIXED) is not None:
                 exact[operation.outputs[0]] = rounds.inputs[0]
     exact = {x: y for x, y in exact.items() if x not in graph.outputs}
-    if not exact:
-        return content
+    for back in [x for x in (made_by(y, {"DEQUANTIZE"}) for y in graph.outputs) if x]:
+        _swap(graph, made_by(back.inputs[0], {"SOFTMAX", "LOGISTIC"}), back)
     for operation in graph.operators:
         operation.inputs = [exact.get(x, x) for x in operation.inputs]
     graph.operators = [x for x in graph.operators if x.outputs[0] not in exact]
@@ -217,3 +231,18 @@ def unrounded(content):
         if x.outputs[0] in read or made_by(x.outputs[0], {"QUANTIZE"}) is None
     ]
     return closed(model, builder)
+
+
+def _swap(graph, answer, back):
+    """Let what gives an answer in 8 bits compute in floats: it reads what it was brought `back`."""
+    between, after = back.inputs[0], back.outputs[0]
+    alone = [x for x in graph.operators if {between, after} & set(x.inputs)] == [back]
+    if answer is None or not alone or between in graph.outputs:
+        return
+    given, tensor = graph.tensors[answer.inputs[0]], graph.tensors[between]
+    tensor.type, tensor.quantization = graph.tensors[after].type, None
+    tensor.shape, tensor.shapeSignature = given.shape, given.shapeSignature
+    back.inputs, answer.inputs = answer.inputs, [between]
+    back.outputs, answer.outputs = [between], back.outputs
+    rest = [x for x in graph.operators if x is not answer and x is not back]
+    graph.operators = [*rest, back, answer]  # nothing reads it

@@ -53,7 +53,6 @@ INTEGER_LAYERS = (  # one operation of a file, though several of Keras
     layers.GlobalAveragePooling1D,
     layers.GlobalAveragePooling2D,
     layers.LeakyReLU,
-    layers.PReLU,
     layers.UpSampling1D,
     layers.UpSampling2D,
 )

@@ -49,11 +49,14 @@ class SideBySide:
 
     def verdict(self, timed):
         """Return `"faster"`, `"slower"` or `"no difference"` than the first, for one of `files`."""
-        # Which of the two copies was the quicker is chance: noise counts in both directions.
-        noise = max(self.noise[1], 1 / self.noise[0])
-        if timed.highest < 1 / noise:
+        if timed.highest < 1 / self.alike:
             return "faster"
-        return "slower" if timed.lowest > noise else "no difference"
+        return "slower" if timed.lowest > self.alike else "no difference"
+
+    @property
+    def alike(self):
+        """The largest ratio that noise makes: which of two copies is the quicker is chance."""
+        return max(self.noise[1], 1 / self.noise[0])
 
     def to_dict(self):
         return asdict(self)
@@ -70,7 +73,8 @@ class SideBySide:
         count = f"{self.threads} thread{'s' * (self.threads > 1)}"
         return (
             f"{render(rows)}\n{self.rounds} rounds of {self.runs} runs each, {count}; the first "
-            f"against a copy of itself: {self.noise[0]:.2f} to {self.noise[1]:.2f}"
+            f"against a copy of itself: {self.noise[0]:.2f} to {self.noise[1]:.2f}, so that "
+            f"{1 / self.alike:.2f} to {self.alike:.2f} is no difference"
         )
 
 

@@ -53,9 +53,28 @@ def unit(x):
         (unit, "L2_NORMALIZATION"),
         (layers.LayerNormalization(), "SQUARED_DIFFERENCE"),
         (lambda x: ops.matmul(x, ops.swapaxes(x, 2, 3))[..., :6], "BATCH_MATMUL"),
+        (layers.LayerNormalization(), "MEAN"),
         (lambda x: ops.softmax(ops.where(x > -9, x, -1e4)), "SELECT_V2"),
+        (lambda x: ops.where(x > -9, x, 0.5 * x), "SELECT"),
+        (lambda x: ops.log_softmax(x), "LOG_SOFTMAX"),
+        (lambda x: ops.selu(x), "EXP"),
+        (lambda x: ops.concatenate(ops.split(ops.softmax(x), 2, -1)[::-1], -1), "SPLIT"),
     ],
-    ids=["prelu", "gelu", "softmax", "unit", "l2", "norm", "product", "mask"],
+    ids=[
+        "prelu",
+        "gelu",
+        "softmax",
+        "unit",
+        "l2",
+        "variance",
+        "product",
+        "mean",
+        "mask",
+        "choice",
+        "log",
+        "exp",
+        "split",
+    ],
 )
 def test_what_has_no_quick_kernel_stays_in_floats(function, kept, tmp_path):
     whole, floating = file_of(function, tmp_path)
@@ -70,14 +89,26 @@ def test_what_has_no_quick_kernel_stays_in_floats(function, kept, tmp_path):
         layers.Activation("relu"),
         layers.Activation("sigmoid"),  # in the middle
         lambda x: ops.mean(x, axis=1, keepdims=True) * x,
-        lambda x: ops.matmul(x, np.full((6, 6), 0.1, "float32")),  # by weights
-        lambda x: x * ops.cast(ops.where(ops.shape(x)[1] > 3, 2, 1), "float32"),  # of indices
+        lambda x: ops.matmul(x, np.full((8, 6, 6), 0.1, "float32")),  # by weights
+        lambda x: ops.concatenate(ops.split(x, 2, axis=-1)[::-1], axis=-1),
     ],
-    ids=["relu", "sigmoid", "mean", "weights", "indices"],
+    ids=["relu", "sigmoid", "mean", "weights", "split"],
 )
 def test_all_else_is_in_8_bits(function, tmp_path):
     whole, floating = file_of(function, tmp_path)
     assert whole and not floating
+
+
+def test_a_choice_among_whole_numbers_makes_no_floats(tmp_path):
+    x, i = keras.Input((8,), name="x"), keras.Input((3,), dtype="int32", name="i")
+    rows = layers.Embedding(6, 8)(ops.where(i < 3, i, 5))
+    y = layers.Dense(4)(rows + layers.Dense(8)(x)[:, None])
+    rng = np.random.default_rng(0)
+    given = {"x": rng.normal(size=(40, 8)), "i": rng.integers(0, 6, (40, 3))}
+    path = tmp_path / "m.tflite"
+    model = keras.Model([x, i], y)
+    export.to_tflite(model, path, "int8", calibration=given, measure=False)
+    assert "ADD" in computed(path)[0]
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax", "tanh"])
@@ -107,6 +138,92 @@ def test_a_mask_leaves_the_others_their_steps(tmp_path):
     path = tmp_path / "m.tflite"
     bundle = export.to_tflite(model, path, "int8", calibration=given, measure=False)
     assert bundle.parity.outputs[0].sqnr_db > 30
+
+
+def test_a_mask_of_sums_is_kept(tmp_path):
+    """One step of 256 between 0 and -1e9 is 4e6, beside which floats forget the scores."""
+    keras.utils.set_random_seed(0)
+    x, kept = keras.Input((8, 6), name="x"), keras.Input((8,), name="kept")
+    hidden = layers.Dense(6)(x)
+    scores = ops.matmul(hidden, ops.swapaxes(hidden, 1, 2)) + (1 - kept[:, None]) * -1e9
+    y = layers.Dense(3, name="y")(ops.matmul(ops.softmax(scores), hidden))
+    rng = np.random.default_rng(0)
+    given = {"x": rng.normal(size=(40, 8, 6)), "kept": (rng.random((40, 8)) < 0.7) * 1.0}
+    given["kept"][:, 0] = 1
+    path = tmp_path / "m.tflite"
+    model = keras.Model([x, kept], y)
+    bundle = export.to_tflite(model, path, "int8", calibration=given, measure=False)
+    assert bundle.parity.outputs[0].sqnr_db > 30
+    assert "FULLY_CONNECTED" in computed(path)[0] and "FULLY_CONNECTED" not in computed(path)[1]
+
+
+def test_scores_that_are_moved_are_answers_too(tmp_path):
+    x = keras.Input((8, 8, 3), name="x")
+    scores = layers.Conv2D(
+        2, 3, activation="sigmoid", bias_initializer=lambda s, dtype: ops.full(s, -5.0)
+    )(x)
+    y = layers.Concatenate(axis=1)(
+        [layers.Reshape((36, 2))(scores), layers.Reshape((36, 2))(scores)]
+    )
+    given = np.random.default_rng(0).normal(size=(40, 8, 8, 3)).astype("float32")
+    path = tmp_path / "m.tflite"
+    bundle = export.to_tflite(keras.Model(x, y), path, "int8", calibration=given, measure=False)
+    assert bundle.parity.outputs[0].sqnr_db > 30
+
+
+def test_what_computes_nothing_is_a_file(tmp_path):
+    x = keras.Input((8,), name="x")
+    model = keras.Model(x, layers.Dropout(0.1, name="y")(x))
+    given = np.random.default_rng(0).normal(size=(40, 8)).astype("float32")
+    path = tmp_path / "m.tflite"
+    export.to_tflite(model, path, "int8", calibration=given, measure=False)
+    assert np.array_equal(export.predict(path, given)["y"], given)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda x, top: ops.stack([top, top], axis=-1)[..., 0],
+        lambda x, top: ops.concatenate(ops.unstack(top, axis=1)[:4], axis=-1),
+        lambda x, top: ops.maximum(x, top),
+        lambda x, top: ops.maximum(x, 0.5),
+        lambda x, top: ops.minimum(x, 0.5),
+    ],
+    ids=["stack", "unstack", "maximum", "at least", "at most"],
+)
+def test_what_else_reads_the_same_is_not_cut_off(other, tmp_path):
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8, 8, 4), name="x")
+    top = layers.MaxPooling2D(3, 1, padding="same")(x)
+    outputs = [layers.Conv2D(6, 3, name="same")(x), layers.Dense(3, name="other")(other(x, top))]
+    given = np.random.default_rng(0).normal(size=(40, 8, 8, 4)).astype("float32")
+    path = tmp_path / "m.tflite"
+    bundle = export.to_tflite(
+        keras.Model(x, outputs), path, "int8", calibration=given, measure=False
+    )
+    assert min(x.sqnr_db for x in bundle.parity.outputs) > 30
+
+
+def test_what_is_turned_round_has_its_own_numbers(tmp_path):
+    """The kernel moves bytes, whatever ranges they are of."""
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8, 8, 4), name="x")
+    top = layers.MaxPooling2D(3, 1, padding="same")(layers.Dense(4)(x))
+    y = layers.Dense(3)(ops.flip(top, 1))
+    given = np.random.default_rng(0).normal(size=(40, 8, 8, 4)).astype("float32")
+    path = tmp_path / "m.tflite"
+    bundle = export.to_tflite(keras.Model(x, y), path, "int8", calibration=given, measure=False)
+    assert bundle.parity.outputs[0].sqnr_db > 30
+
+
+def test_an_aware_model_of_many_classes_answers_alike(tmp_path):
+    x = keras.Input((8,), name="x")
+    model = keras.Model(x, layers.Dense(1000, activation="softmax")(x))
+    given = np.random.default_rng(0).normal(size=(60, 8)).astype("float32")
+    aware, path = export.quantize_aware(model, given), tmp_path / "m.tflite"
+    bundle = export.to_tflite(aware, path, "int8", inputs=given, measure=False)
+    assert bundle.parity.outputs[0].sqnr_db > 60
+    assert computed(path) == ({"FULLY_CONNECTED"}, {"SOFTMAX"})
 
 
 def test_what_is_joined_takes_no_range_from_the_others(tmp_path):
