@@ -17,6 +17,7 @@ SAME_RANGE = {"AVERAGE_POOL_2D", "CONCATENATION", "EXPAND_DIMS", "GATHER", "MAXI
 SAME_RANGE |= {"MINIMUM", "MIRROR_PAD", "PACK", "PAD", "PADV2", "RESHAPE", "RESIZE_BILINEAR"}
 SAME_RANGE |= {"RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SLICE", "SPLIT", "SPLIT_V", "SQUEEZE"}
 SAME_RANGE |= {"STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK"}
+TINY = 1e-6  # LiteRT takes no file of numbers below: of units that are dead, as a rule
 FAR = 1e4  # numbers beyond it are masks, or not scaled
 STEPS = {"ADD", "CAST", "MUL", "NEG", "SUB"}  # that masks are made by
 
@@ -113,6 +114,9 @@ def with_whole_ranges(content):
     """
     model, builder = opened(content)
     graph, kinds = model.subgraphs[0], kinds_of(model)
+    for x in _ranges(graph, range(len(graph.tensors))):
+        if max(-x.min[0], x.max[0]) < TINY:
+            x.max = np.ones_like(x.max)
     for operation in graph.operators:
         if kinds[operation.opcodeIndex] in SAME_RANGE:
             given, made = (_ranges(graph, x) for x in (operation.inputs, operation.outputs))
@@ -213,12 +217,10 @@ def unrounded(content):
         return maker if maker is not None and kinds[maker.opcodeIndex] in some else None
 
     exact = {}  # by tensor: what it was before it was rounded
-    for operation in graph.operators:
-        if kinds[operation.opcodeIndex] == "DEQUANTIZE":
-            rounds = made_by(operation.inputs[0], {"QUANTIZE"})
-            if rounds is not None and made_by(rounds.inputs[0], FIXED) is not None:
-                exact[operation.outputs[0]] = rounds.inputs[0]
-    exact = {x: y for x, y in exact.items() if x not in graph.outputs}
+    for back in [x for x in graph.operators if kinds[x.opcodeIndex] == "DEQUANTIZE"]:
+        rounds = made_by(back.inputs[0], {"QUANTIZE"})
+        if rounds and made_by(rounds.inputs[0], FIXED) and back.outputs[0] not in graph.outputs:
+            exact[back.outputs[0]] = rounds.inputs[0]
     for back in [x for x in (made_by(y, {"DEQUANTIZE"}) for y in graph.outputs) if x]:
         _swap(graph, made_by(back.inputs[0], {"SOFTMAX", "LOGISTIC"}), back)
     for operation in graph.operators:

@@ -236,3 +236,15 @@ def test_what_is_joined_takes_no_range_from_the_others(tmp_path):
     path = tmp_path / "m.tflite"
     bundle = export.to_tflite(keras.Model(x, y), path, "int8", calibration=given, measure=False)
     assert bundle.parity.outputs[0].sqnr_db > 30
+
+
+def test_dead_units_are_a_file(tmp_path):
+    x = keras.Input((8, 8, 4), name="x")
+    dead = layers.Conv2D(
+        3, 1, activation="relu", bias_initializer=lambda s, dtype: ops.full(s, -99.0)
+    )
+    y = layers.Conv2D(2, 1)(dead(x)) + layers.Conv2D(2, 1)(x)
+    given = np.random.default_rng(0).normal(size=(40, 8, 8, 4)).astype("float32")
+    path = tmp_path / "m.tflite"
+    bundle = export.to_tflite(keras.Model(x, y), path, "int8", calibration=given, measure=False)
+    assert bundle.parity.outputs[0].sqnr_db > 30
