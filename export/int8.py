@@ -1,7 +1,7 @@
 """Files of 8 bits, made of float ones; the worker process runs this."""
 
 import re
-import sys
+from collections import Counter
 
 import numpy as np
 
@@ -13,12 +13,13 @@ FLOATING |= {"SELECT", "SELECT_V2", "SQUARED_DIFFERENCE"}  # masks fill in what 
 WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"}
 FIXED = {"SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH", "L2_NORMALIZATION"}  # have one range always
 # What has one range on both sides in 8 bits.
-SAME_RANGE = {"AVERAGE_POOL_2D", "CONCATENATION", "EXPAND_DIMS", "GATHER", "MAXIMUM", "MAX_POOL_2D"}
-SAME_RANGE |= {"MINIMUM", "MIRROR_PAD", "PACK", "PAD", "PADV2", "RESHAPE", "RESIZE_BILINEAR"}
+SAME_RANGE = {"AVERAGE_POOL_2D", "CONCATENATION", "EXPAND_DIMS", "GATHER", "MAX_POOL_2D"}
+SAME_RANGE |= {"MIRROR_PAD", "PACK", "PAD", "PADV2", "RESHAPE", "RESIZE_BILINEAR"}
 SAME_RANGE |= {"RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SLICE", "SPLIT", "SPLIT_V", "SQUEEZE"}
 SAME_RANGE |= {"STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK"}
-TINY = 1e-6  # LiteRT takes no file of numbers below: of units that are dead, as a rule
-FAR = 1e4  # numbers beyond it are masks, or not scaled
+TINY = 1e-12  # LiteRT takes no file of smaller numbers; units that are dead have them
+FAR = 1e6  # larger numbers are masks
+BOUNDS = {"MAXIMUM", "MINIMUM"}  # they, too; what they alone read is cut off by its range
 STEPS = {"ADD", "CAST", "MUL", "NEG", "SUB"}  # that masks are made by
 
 
@@ -37,17 +38,6 @@ def calibrated(folder, names, calibration):
         {name: values[i : i + 1] for name, values in samples.items()} for i in range(count)
     )
     return converter.convert()
-
-
-def weights_quantized(content):
-    """Return a float file whose weights are kept in 8 bits a channel; they are read as floats."""
-    import contextlib
-
-    from ai_edge_quantizer import quantizer, recipe
-
-    with contextlib.redirect_stdout(sys.stderr):
-        made = quantizer.Quantizer(content, recipe.weight_only_wi8_afp32())
-        return inside(bytes(made.quantize(enable_progress_report=False).quantized_model))
 
 
 def inside(content):
@@ -109,39 +99,49 @@ def kinds_of(model):
 def with_whole_ranges(content):
     """Return a calibrated file in which nothing that is moved, joined or pooled is cut off.
 
-    The converter may give what is read the range of what is made: of a concatenation, for one, that
-    of the largest of a window, to all else that reads the same.
+    The converter may give what is read the range of what is made, for all else that reads it, too.
     """
     model, builder = opened(content)
     graph, kinds = model.subgraphs[0], kinds_of(model)
     for x in _ranges(graph, range(len(graph.tensors))):
         if max(-x.min[0], x.max[0]) < TINY:
             x.max = np.ones_like(x.max)
+    reads = Counter([i for x in graph.operators for i in x.inputs] + list(graph.outputs))
     for operation in graph.operators:
-        if kinds[operation.opcodeIndex] in SAME_RANGE:
-            given, made = (_ranges(graph, x) for x in (operation.inputs, operation.outputs))
-            for x in made if given else ():
-                x.min = np.minimum.reduce([y.min for y in (x, *given)])
-                x.max = np.maximum.reduce([y.max for y in (x, *given)])
+        kind, read = kinds[operation.opcodeIndex], operation.inputs
+        read = [x for x in read if reads[x] > 1] if kind in BOUNDS else read
+        given, made = _ranges(graph, read), _ranges(graph, operation.outputs)
+        if given and kind in SAME_RANGE | BOUNDS:
+            _widen(made, [*given, *made])
     return closed(model, builder)
+
+
+def _widen(some, by):
+    """Give ranges the least and the largest number of others."""
+    for x in some:
+        x.min, x.max = np.min([y.min for y in by], axis=0), np.max([y.max for y in by], axis=0)
 
 
 def _ranges(graph, places):
     """Return the ranges of the tensors at places, of those that have one."""
-    found = [graph.tensors[x].quantization for x in places]
+    found = [graph.tensors[x].quantization for x in places if x >= 0]
     return [x for x in found if x is not None and x.min is not None]
 
 
 def without_ranges(content, names):
     """Return a file whose tensors of these names have no range, so none of 8 bits.
 
-    The list of those that stay is not enough: between its operations values were rounded to 8 bits
-    and back. What an operation of 8 bits reads keeps its range.
+    The list is not enough: between its operations values were rounded to 8 bits and back. What an
+    operation of 8 bits reads keeps its range, which the converter gives to all joined with it.
     """
     names = {name.encode() for name in names}
     model, builder = opened(content)
-    graph = model.subgraphs[0]
+    graph, kinds = model.subgraphs[0], kinds_of(model)
     stay = {i for i, tensor in enumerate(graph.tensors) if tensor.name in names}
+    for x in reversed(graph.operators):
+        given = _ranges(graph, x.inputs)
+        if kinds[x.opcodeIndex] in SAME_RANGE and len(given) > 1 and stay & set(x.outputs):
+            _widen(given, [*given, *_ranges(graph, x.outputs)])
     others = [x for x in graph.operators if stay.isdisjoint(x.outputs)]
     for i in stay.difference(*(x.inputs for x in others)):
         graph.tensors[i].quantization = None

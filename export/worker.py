@@ -5,6 +5,7 @@ is a line of JSON on standard input, a reply a line on standard output; whatever
 goes to standard error.
 """
 
+import contextlib
 import gc
 import importlib.util
 import json
@@ -77,9 +78,18 @@ def convert(folder, target, precision, names, calibration, floating):
         if precision == "int8":
             content = int8.unrounded(content)
         if precision == "weight_only":
-            content = int8.weights_quantized(content)
+            content = _weights_quantized(content)
     _write(target, content)
     return {}
+
+
+def _weights_quantized(content):
+    """Return a float file whose weights are kept in 8 bits a channel; they are read as floats."""
+    from ai_edge_quantizer import quantizer, recipe
+
+    with contextlib.redirect_stdout(sys.stderr):
+        made = quantizer.Quantizer(content, recipe.weight_only_wi8_afp32())
+        return int8.inside(bytes(made.quantize(enable_progress_report=False).quantized_model))
 
 
 def calibrate(folder, target, names, calibration):

@@ -28,6 +28,17 @@ def computed(path):
     return found[kinds.INT8] - MOVES, found[kinds.FLOAT32] - MOVES
 
 
+def to_int8(model, given, folder):
+    """Write a file; return the least signal to noise of its outputs, dB, and its path."""
+    path = folder / "m.tflite"
+    bundle = export.to_tflite(model, path, "int8", calibration=given, measure=False)
+    return min(x.sqnr_db for x in bundle.parity.outputs), path
+
+
+def numbers(*shape):
+    return np.random.default_rng(0).normal(size=(40, *shape)).astype("float32")
+
+
 def file_of(function, folder, shape=(8, 8, 4), scale=1.0):
     """Return the operations of an int8 file of a dense layer, a function, and a dense layer."""
     keras.utils.set_random_seed(0)
@@ -117,7 +128,7 @@ def test_an_answer_is_not_rounded_to_256_steps(activation, tmp_path):
     keras.utils.set_random_seed(0)
     x = keras.Input((8,), name="x")
     y = layers.Dense(300, activation=activation, bias_initializer="random_normal")(x)
-    given = np.random.default_rng(0).normal(size=(40, 8)).astype("float32")
+    given = numbers(8)
     path = tmp_path / "m.tflite"
     model = keras.Model(x, y)
     bundle = export.to_tflite(model, path, "int8", calibration=given, measure=False)
@@ -132,7 +143,7 @@ def test_a_mask_leaves_the_others_their_steps(tmp_path):
     x = keras.Input((8, 6), name="x")
     hidden = layers.Dense(6)(x)
     y = layers.Softmax(name="p")(ops.where(x > 0, hidden, -1e4))
-    given = np.random.default_rng(0).normal(size=(40, 8, 6)).astype("float32")
+    given = numbers(8, 6)
     given += 0.1 * np.sign(given)  # in 8 bits, too, the same are masked
     model = keras.Model(x, y)
     path = tmp_path / "m.tflite"
@@ -165,16 +176,14 @@ def test_scores_that_are_moved_are_answers_too(tmp_path):
     y = layers.Concatenate(axis=1)(
         [layers.Reshape((36, 2))(scores), layers.Reshape((36, 2))(scores)]
     )
-    given = np.random.default_rng(0).normal(size=(40, 8, 8, 3)).astype("float32")
-    path = tmp_path / "m.tflite"
-    bundle = export.to_tflite(keras.Model(x, y), path, "int8", calibration=given, measure=False)
-    assert bundle.parity.outputs[0].sqnr_db > 30
+    given = numbers(8, 8, 3)
+    assert to_int8(keras.Model(x, y), given, tmp_path)[0] > 30
 
 
 def test_what_computes_nothing_is_a_file(tmp_path):
     x = keras.Input((8,), name="x")
     model = keras.Model(x, layers.Dropout(0.1, name="y")(x))
-    given = np.random.default_rng(0).normal(size=(40, 8)).astype("float32")
+    given = numbers(8)
     path = tmp_path / "m.tflite"
     export.to_tflite(model, path, "int8", calibration=given, measure=False)
     assert np.array_equal(export.predict(path, given)["y"], given)
@@ -196,12 +205,8 @@ def test_what_else_reads_the_same_is_not_cut_off(other, tmp_path):
     x = keras.Input((8, 8, 4), name="x")
     top = layers.MaxPooling2D(3, 1, padding="same")(x)
     outputs = [layers.Conv2D(6, 3, name="same")(x), layers.Dense(3, name="other")(other(x, top))]
-    given = np.random.default_rng(0).normal(size=(40, 8, 8, 4)).astype("float32")
-    path = tmp_path / "m.tflite"
-    bundle = export.to_tflite(
-        keras.Model(x, outputs), path, "int8", calibration=given, measure=False
-    )
-    assert min(x.sqnr_db for x in bundle.parity.outputs) > 30
+    given = numbers(8, 8, 4)
+    assert to_int8(keras.Model(x, outputs), given, tmp_path)[0] > 30
 
 
 def test_what_is_turned_round_has_its_own_numbers(tmp_path):
@@ -210,10 +215,8 @@ def test_what_is_turned_round_has_its_own_numbers(tmp_path):
     x = keras.Input((8, 8, 4), name="x")
     top = layers.MaxPooling2D(3, 1, padding="same")(layers.Dense(4)(x))
     y = layers.Dense(3)(ops.flip(top, 1))
-    given = np.random.default_rng(0).normal(size=(40, 8, 8, 4)).astype("float32")
-    path = tmp_path / "m.tflite"
-    bundle = export.to_tflite(keras.Model(x, y), path, "int8", calibration=given, measure=False)
-    assert bundle.parity.outputs[0].sqnr_db > 30
+    given = numbers(8, 8, 4)
+    assert to_int8(keras.Model(x, y), given, tmp_path)[0] > 30
 
 
 def test_an_aware_model_of_many_classes_answers_alike(tmp_path):
@@ -232,10 +235,8 @@ def test_what_is_joined_takes_no_range_from_the_others(tmp_path):
     x = keras.Input((8, 8, 4), name="x")
     largest = layers.MaxPooling2D(3, 1, padding="same")(x)
     y = layers.Concatenate()([layers.Conv2D(6, 3, padding="same", activation="relu")(x), largest])
-    given = np.random.default_rng(0).normal(size=(40, 8, 8, 4)).astype("float32")
-    path = tmp_path / "m.tflite"
-    bundle = export.to_tflite(keras.Model(x, y), path, "int8", calibration=given, measure=False)
-    assert bundle.parity.outputs[0].sqnr_db > 30
+    given = numbers(8, 8, 4)
+    assert to_int8(keras.Model(x, y), given, tmp_path)[0] > 30
 
 
 def test_dead_units_are_a_file(tmp_path):
@@ -244,7 +245,31 @@ def test_dead_units_are_a_file(tmp_path):
         3, 1, activation="relu", bias_initializer=lambda s, dtype: ops.full(s, -99.0)
     )
     y = layers.Conv2D(2, 1)(dead(x)) + layers.Conv2D(2, 1)(x)
-    given = np.random.default_rng(0).normal(size=(40, 8, 8, 4)).astype("float32")
-    path = tmp_path / "m.tflite"
-    bundle = export.to_tflite(keras.Model(x, y), path, "int8", calibration=given, measure=False)
-    assert bundle.parity.outputs[0].sqnr_db > 30
+    given = numbers(8, 8, 4)
+    assert to_int8(keras.Model(x, y), given, tmp_path)[0] > 30
+
+
+@pytest.mark.parametrize("join", [ops.concatenate, ops.stack], ids=["joined", "stacked"])
+@pytest.mark.parametrize("activation", ["gelu", "exponential"])
+def test_what_is_joined_in_floats_leaves_8_bits_their_range(activation, join, tmp_path):
+    keras.utils.set_random_seed(0)
+    x = keras.Input((16, 16, 3), name="x")
+    hidden = layers.Conv2D(16, 3, padding="same", activation=activation)(x)
+    low = layers.Conv2D(16, 1, bias_initializer=lambda s, dtype: ops.full(s, -2.0))(hidden)
+    joined = join([hidden, low], axis=-1)
+    y = layers.Dense(4)(layers.GlobalAveragePooling2D()(layers.Reshape((16, 16, 32))(joined)))
+    given = numbers(16, 16, 3)
+    assert to_int8(keras.Model(x, y), given, tmp_path)[0] > 30
+
+
+def test_bounds_keep_256_steps_between_them(tmp_path):
+    whole, _ = file_of(lambda x: ops.clip(20 * x, -2, 2), tmp_path)
+    assert {"MINIMUM", "MAXIMUM"} <= whole
+
+
+def test_small_numbers_are_numbers(tmp_path):
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8,), name="x")
+    model = keras.Model(x, layers.Dense(4)(1e-8 * x))
+    given = {"calibration": numbers(8), "tolerance": {"sqnr_db": 5}, "measure": False}
+    assert export.to_tflite(model, tmp_path / "m.tflite", "int8", **given).parity.passed
