@@ -6,10 +6,11 @@ from tests.cases.case import Case
 MAPS = {"P3": (2, 4, 6, 4), "P4": (2, 2, 3, 6), "P5": (2, 1, 2, 8)}
 TWO = {"P2": (2, 4, 4, 4), "P3": (2, 2, 2, 4)}
 
-PROPOSED = {
-    "int8": "an untrained first stage proposes other boxes in 256 steps (`heads.deploy` of a "
-    "trained one answers alike)"
-}
+PROPOSED = dict.fromkeys(
+    ("float16", "weight_only", "int8"),
+    "an untrained first stage proposes other boxes where weights are rounded (`heads.deploy` of a "
+    "trained one answers alike)",
+)
 
 CASES = [
     Case(
