@@ -134,7 +134,7 @@ CASES = [
             "response_norm": True,
             "layer_scale": 0.1,
             "expansion": 2,
-            "norm": "batch",
+            "norm": {"type": "group", "groups": 1},
             "activation": "relu",
         },
         (2, 9, 4),
