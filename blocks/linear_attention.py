@@ -8,8 +8,6 @@ from blocks.attend import head_width, wide
 from blocks.base import Block, PlainArguments, check_positive, check_rate, register
 
 FEATURES = {"elu": lambda x: ops.elu(x) + 1, "relu": ops.relu}
-# Of a mean: ReLU may leave a query that agrees with nothing. Less than 6e-8 is 0 in float16 files.
-EPSILON = 1e-7
 
 
 @register
@@ -94,7 +92,9 @@ class LinearProduct(PlainArguments, layers.Layer):
         key = ops.swapaxes(key, -2, -1)
         summary = ops.matmul(key, value / ops.cast(ops.shape(value)[2], value.dtype))
         total = ops.mean(key, axis=-1, keepdims=True)
-        y = ops.matmul(query, summary) / (ops.matmul(query, total) + EPSILON)
+        total = ops.matmul(query, total)
+        # ReLU may leave a query that agrees with nothing; an epsilon would be 0 in float16 files.
+        y = ops.matmul(query, summary) / ops.where(total > 0, total, 1.0)
         y = ops.reshape(ops.swapaxes(y, 1, 2), (-1, *ops.shape(inputs[0])[1:]))
         return ops.cast(y, inputs[0].dtype)
 

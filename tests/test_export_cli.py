@@ -311,7 +311,7 @@ def test_ctrl_c_ends_it_and_its_processes(made):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
-        deadline = time.monotonic() + 120  # it imports Keras
+        deadline = time.monotonic() + 300  # it imports Keras
         while not (running := timing(process.pid)) and time.monotonic() < deadline:
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)
