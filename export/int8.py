@@ -79,13 +79,13 @@ def quantized(content, floating=()):
     """
     from tensorflow.lite.python.convert import mlir_quantize
 
-    content = with_whole_ranges(content)
-    stay, several = tensors_of(floating, content)
+    model, builder = opened(content)
+    widen_ranges(model)
+    stay, several = tensors_of(floating, model)
     if not stay:
-        return mlir_quantize(content)
-    return mlir_quantize(
-        without_ranges(content, stay), denylisted_nodes=stay, denylisted_ops=several
-    )
+        return mlir_quantize(closed(model, builder))
+    drop_ranges(model, stay)
+    return mlir_quantize(closed(model, builder), denylisted_nodes=stay, denylisted_ops=several)
 
 
 def kinds_of(model):
@@ -96,12 +96,11 @@ def kinds_of(model):
     return [names[max(x.builtinCode, x.deprecatedBuiltinCode)] for x in model.operatorCodes or ()]
 
 
-def with_whole_ranges(content):
-    """Return a calibrated file in which nothing that is moved, joined or pooled is cut off.
+def widen_ranges(model):
+    """Widen the ranges of a calibrated file: nothing that is moved, joined or pooled is cut off.
 
     The converter may give what is read the range of what is made, for all else that reads it, too.
     """
-    model, builder = opened(content)
     graph, kinds = model.subgraphs[0], kinds_of(model)
     for x in _ranges(graph, range(len(graph.tensors))):
         if max(-x.min[0], x.max[0]) < TINY:
@@ -113,7 +112,6 @@ def with_whole_ranges(content):
         given, made = _ranges(graph, read), _ranges(graph, operation.outputs)
         if given and kind in SAME_RANGE | BOUNDS:
             _widen(made, [*given, *made])
-    return closed(model, builder)
 
 
 def _widen(some, by):
@@ -128,14 +126,13 @@ def _ranges(graph, places):
     return [x for x in found if x is not None and x.min is not None]
 
 
-def without_ranges(content, names):
-    """Return a file whose tensors of these names have no range, so none of 8 bits.
+def drop_ranges(model, names):
+    """Leave a file's tensors of these names without a range, so not of 8 bits.
 
     The list is not enough: between its operations values were rounded to 8 bits and back. What an
     operation of 8 bits reads keeps its range, which the converter gives to all joined with it.
     """
     names = {name.encode() for name in names}
-    model, builder = opened(content)
     graph, kinds = model.subgraphs[0], kinds_of(model)
     stay = {i for i, tensor in enumerate(graph.tensors) if tensor.name in names}
     for x in reversed(graph.operators):
@@ -145,17 +142,15 @@ def without_ranges(content, names):
     others = [x for x in graph.operators if stay.isdisjoint(x.outputs)]
     for i in stay.difference(*(x.inputs for x in others)):
         graph.tensors[i].quantization = None
-    return closed(model, builder)
 
 
-def tensors_of(patterns, content):
+def tensors_of(patterns, model):
     """Return the names of the tensors whose scope patterns find, and of all made of those.
 
     A convolution or a dense layer behind them takes 8 bits again, and what follows it. What
     operations of `FLOATING` make is found, too. Operations of several outputs are not known by the
     names of these, so their kinds are returned as well.
     """
-    model, _ = opened(content)
     graph, kinds = model.subgraphs[0], kinds_of(model)
     names = [x.name.decode() for x in graph.tensors]
     scope = re.compile("|".join(x for x in patterns if not x.startswith(OUTPUT)) or "(?!)")

@@ -7,25 +7,24 @@ from ai_edge_litert import schema_py_generated as schema
 from keras import layers, ops
 
 import export
+from export import int8
+from tests.values import numbers
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="needs the TensorFlow backend"
 )
-NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
 MOVES = {"QUANTIZE", "DEQUANTIZE", "RESHAPE", "TRANSPOSE"}
 
 
 def computed(path):
     """Return the names of a file's operations that give 8 bits, and of those that give floats."""
-    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-    graph, kinds = model.subgraphs[0], schema.TensorType
-    found = {kinds.INT8: set(), kinds.FLOAT32: set()}
+    model, _ = int8.opened(path.read_bytes())
+    graph, kinds, types = model.subgraphs[0], int8.kinds_of(model), schema.TensorType
+    found = {types.INT8: set(), types.FLOAT32: set()}
     for operation in graph.operators:
-        code = model.operatorCodes[operation.opcodeIndex]
-        name = NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
         made = graph.tensors[operation.outputs[0]].type
-        found.setdefault(made, set()).add(name)
-    return found[kinds.INT8] - MOVES, found[kinds.FLOAT32] - MOVES
+        found.setdefault(made, set()).add(kinds[operation.opcodeIndex])
+    return found[types.INT8] - MOVES, found[types.FLOAT32] - MOVES
 
 
 def to_int8(model, given, folder):
@@ -35,19 +34,12 @@ def to_int8(model, given, folder):
     return min(x.sqnr_db for x in bundle.parity.outputs), path
 
 
-def numbers(*shape):
-    return np.random.default_rng(0).normal(size=(40, *shape)).astype("float32")
-
-
-def file_of(function, folder, shape=(8, 8, 4), scale=1.0):
+def file_of(function, folder):
     """Return the operations of an int8 file of a dense layer, a function, and a dense layer."""
     keras.utils.set_random_seed(0)
-    x = keras.Input(shape, name="x")
+    x = keras.Input((8, 8, 4), name="x")
     y = layers.Dense(6, name="last")(function(layers.Dense(6, name="first")(x)))
-    given = scale * np.random.default_rng(0).normal(size=(40, *shape)).astype("float32")
-    path = folder / "m.tflite"
-    export.to_tflite(keras.Model(x, y), path, "int8", calibration=given, measure=False)
-    return computed(path)
+    return computed(to_int8(keras.Model(x, y), numbers(40, 8, 8, 4), folder)[1])
 
 
 def unit(x):
@@ -128,11 +120,9 @@ def test_an_answer_is_not_rounded_to_256_steps(activation, tmp_path):
     keras.utils.set_random_seed(0)
     x = keras.Input((8,), name="x")
     y = layers.Dense(300, activation=activation, bias_initializer="random_normal")(x)
-    given = numbers(8)
-    path = tmp_path / "m.tflite"
-    model = keras.Model(x, y)
-    bundle = export.to_tflite(model, path, "int8", calibration=given, measure=False)
-    assert bundle.parity.outputs[0].sqnr_db > 30
+    given = numbers(40, 8)
+    noise, path = to_int8(keras.Model(x, y), given, tmp_path)
+    assert noise > 30
     (answers,) = export.predict(path, given).values()
     steps = answers * 256
     assert np.abs(steps - np.round(steps)).max() > 0.1
@@ -143,12 +133,9 @@ def test_a_mask_leaves_the_others_their_steps(tmp_path):
     x = keras.Input((8, 6), name="x")
     hidden = layers.Dense(6)(x)
     y = layers.Softmax(name="p")(ops.where(x > 0, hidden, -1e4))
-    given = numbers(8, 6)
+    given = numbers(40, 8, 6)
     given += 0.1 * np.sign(given)  # in 8 bits, too, the same are masked
-    model = keras.Model(x, y)
-    path = tmp_path / "m.tflite"
-    bundle = export.to_tflite(model, path, "int8", calibration=given, measure=False)
-    assert bundle.parity.outputs[0].sqnr_db > 30
+    assert to_int8(keras.Model(x, y), given, tmp_path)[0] > 30
 
 
 def test_a_mask_of_sums_is_kept(tmp_path):
@@ -161,10 +148,8 @@ def test_a_mask_of_sums_is_kept(tmp_path):
     rng = np.random.default_rng(0)
     given = {"x": rng.normal(size=(40, 8, 6)), "kept": (rng.random((40, 8)) < 0.7) * 1.0}
     given["kept"][:, 0] = 1
-    path = tmp_path / "m.tflite"
-    model = keras.Model([x, kept], y)
-    bundle = export.to_tflite(model, path, "int8", calibration=given, measure=False)
-    assert bundle.parity.outputs[0].sqnr_db > 30
+    noise, path = to_int8(keras.Model([x, kept], y), given, tmp_path)
+    assert noise > 30
     assert "FULLY_CONNECTED" in computed(path)[0] and "FULLY_CONNECTED" not in computed(path)[1]
 
 
@@ -176,14 +161,14 @@ def test_scores_that_are_moved_are_answers_too(tmp_path):
     y = layers.Concatenate(axis=1)(
         [layers.Reshape((36, 2))(scores), layers.Reshape((36, 2))(scores)]
     )
-    given = numbers(8, 8, 3)
+    given = numbers(40, 8, 8, 3)
     assert to_int8(keras.Model(x, y), given, tmp_path)[0] > 30
 
 
 def test_what_computes_nothing_is_a_file(tmp_path):
     x = keras.Input((8,), name="x")
     model = keras.Model(x, layers.Dropout(0.1, name="y")(x))
-    given = numbers(8)
+    given = numbers(40, 8)
     path = tmp_path / "m.tflite"
     export.to_tflite(model, path, "int8", calibration=given, measure=False)
     assert np.array_equal(export.predict(path, given)["y"], given)
@@ -205,7 +190,7 @@ def test_what_else_reads_the_same_is_not_cut_off(other, tmp_path):
     x = keras.Input((8, 8, 4), name="x")
     top = layers.MaxPooling2D(3, 1, padding="same")(x)
     outputs = [layers.Conv2D(6, 3, name="same")(x), layers.Dense(3, name="other")(other(x, top))]
-    given = numbers(8, 8, 4)
+    given = numbers(40, 8, 8, 4)
     assert to_int8(keras.Model(x, outputs), given, tmp_path)[0] > 30
 
 
@@ -215,14 +200,14 @@ def test_what_is_turned_round_has_its_own_numbers(tmp_path):
     x = keras.Input((8, 8, 4), name="x")
     top = layers.MaxPooling2D(3, 1, padding="same")(layers.Dense(4)(x))
     y = layers.Dense(3)(ops.flip(top, 1))
-    given = numbers(8, 8, 4)
+    given = numbers(40, 8, 8, 4)
     assert to_int8(keras.Model(x, y), given, tmp_path)[0] > 30
 
 
 def test_an_aware_model_of_many_classes_answers_alike(tmp_path):
     x = keras.Input((8,), name="x")
     model = keras.Model(x, layers.Dense(1000, activation="softmax")(x))
-    given = np.random.default_rng(0).normal(size=(60, 8)).astype("float32")
+    given = numbers(60, 8)
     aware, path = export.quantize_aware(model, given), tmp_path / "m.tflite"
     bundle = export.to_tflite(aware, path, "int8", inputs=given, measure=False)
     assert bundle.parity.outputs[0].sqnr_db > 60
@@ -235,7 +220,7 @@ def test_what_is_joined_takes_no_range_from_the_others(tmp_path):
     x = keras.Input((8, 8, 4), name="x")
     largest = layers.MaxPooling2D(3, 1, padding="same")(x)
     y = layers.Concatenate()([layers.Conv2D(6, 3, padding="same", activation="relu")(x), largest])
-    given = numbers(8, 8, 4)
+    given = numbers(40, 8, 8, 4)
     assert to_int8(keras.Model(x, y), given, tmp_path)[0] > 30
 
 
@@ -245,7 +230,7 @@ def test_dead_units_are_a_file(tmp_path):
         3, 1, activation="relu", bias_initializer=lambda s, dtype: ops.full(s, -99.0)
     )
     y = layers.Conv2D(2, 1)(dead(x)) + layers.Conv2D(2, 1)(x)
-    given = numbers(8, 8, 4)
+    given = numbers(40, 8, 8, 4)
     assert to_int8(keras.Model(x, y), given, tmp_path)[0] > 30
 
 
@@ -258,7 +243,7 @@ def test_what_is_joined_in_floats_leaves_8_bits_their_range(activation, join, tm
     low = layers.Conv2D(16, 1, bias_initializer=lambda s, dtype: ops.full(s, -2.0))(hidden)
     joined = join([hidden, low], axis=-1)
     y = layers.Dense(4)(layers.GlobalAveragePooling2D()(layers.Reshape((16, 16, 32))(joined)))
-    given = numbers(16, 16, 3)
+    given = numbers(40, 16, 16, 3)
     assert to_int8(keras.Model(x, y), given, tmp_path)[0] > 30
 
 
@@ -271,5 +256,5 @@ def test_small_numbers_are_numbers(tmp_path):
     keras.utils.set_random_seed(0)
     x = keras.Input((8,), name="x")
     model = keras.Model(x, layers.Dense(4)(1e-8 * x))
-    given = {"calibration": numbers(8), "tolerance": {"sqnr_db": 5}, "measure": False}
+    given = {"calibration": numbers(40, 8), "tolerance": {"sqnr_db": 5}, "measure": False}
     assert export.to_tflite(model, tmp_path / "m.tflite", "int8", **given).parity.passed
