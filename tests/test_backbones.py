@@ -100,6 +100,7 @@ HEAVY = ("NASNetMobile", "InceptionResNetV2", "DenseNet121", "InceptionV3", "Eff
 
 @pytest.mark.parametrize("network", some_slow(LEVELS, *HEAVY))
 def test_pyramids_of_keras_applications(network):
+    keras.backend.clear_session(free_memory=False)  # names count from one
     sides, names = LEVELS[network]
     app = getattr(apps, network)(include_top=False, weights=None, input_shape=(224, 224, 3))
     levels = pyramid(app).output
