@@ -21,23 +21,8 @@ TINY = 1e-12  # LiteRT takes no file of smaller numbers; units that are dead hav
 FAR = 1e6  # larger numbers are masks
 BOUNDS = {"MAXIMUM", "MINIMUM"}  # they, too; what they alone read is cut off by its range
 STEPS = {"ADD", "CAST", "MUL", "NEG", "SUB"}  # that masks are made by
-
-
-def calibrated(folder, names, calibration):
-    """Return a float file whose tensors have the ranges that samples gave them."""
-    import tensorflow as tf
-
-    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter._experimental_calibrate_only = True
-    with np.load(calibration) as arrays:
-        samples = {name: arrays[str(index)] for index, name in enumerate(names)}
-    count = len(samples[names[0]])
-    converter.representative_dataset = lambda: (
-        {name: values[i : i + 1] for name, values in samples.items()} for i in range(count)
-    )
-    return converter.convert()
+SCORED = {"LOG_SOFTMAX", "SOFTMAX"}
+CUT = {"LOGISTIC", "MAXIMUM", "MINIMUM", "REDUCE_MAX", "REDUCE_MIN", "TANH"}  # masks vanish in them
 
 
 def inside(content):
@@ -94,6 +79,20 @@ def kinds_of(model):
 
     names = {code: name for name, code in vars(schema.BuiltinOperator).items()}
     return [names[max(x.builtinCode, x.deprecatedBuiltinCode)] for x in model.operatorCodes or ()]
+
+
+def ranged(model):
+    """Return the places of what a calibrated file reads and computes, where it knows a range."""
+    graph = model.subgraphs[0]
+    places = {*graph.inputs, *(x for operation in graph.operators for x in operation.outputs)}
+    return [int(x) for x in sorted(places) if _ranges(graph, [x])]
+
+
+def set_ranges(model, ranges):
+    """Give the tensors of a calibrated file the least and the largest number they had."""
+    for place, (low, high) in ranges.items():
+        known = model.subgraphs[0].tensors[place].quantization
+        known.min, known.max = np.float32([low]), np.float32([high])
 
 
 def widen_ranges(model):
@@ -179,12 +178,12 @@ def in_floats(graph, kinds):
 
     makers = {made: x for x in graph.operators for made in x.outputs}
     computed = makers.keys() | set(graph.inputs)
-    found, answers, far = set(), set(graph.outputs), set()
+    found, answers, far = masked(graph, kinds), set(graph.outputs), set()
     for operation in reversed(graph.operators):
         kind, read, made = kinds[operation.opcodeIndex], operation.inputs, set(operation.outputs)
         if kind in SAME_RANGE and made & answers:
             answers.update(read)
-        large = any(max(-x.min[0], x.max[0]) > FAR for x in _ranges(graph, made))
+        large = any(x > FAR for x in _sizes(graph, made))
         masks = kind in STEPS | SAME_RANGE and (large or made & far)
         far.update(read if masks else ())
         product = kind == "BATCH_MATMUL" and computed.issuperset(read)
@@ -197,49 +196,20 @@ def in_floats(graph, kinds):
     return {x for x in found if graph.tensors[x].type == schema.TensorType.FLOAT32}
 
 
-def unrounded(content):
-    """Return a file in which nothing between operations in floats is rounded to a fixed range.
-
-    The converter rounds what a softmax, a sigmoid or tanh gives, whatever reads it: of two hundred
-    positions, all weights of attention would be a step or none.
-    """
-    model, builder = opened(content)
-    graph, kinds = model.subgraphs[0], kinds_of(model)
-    makers = {x.outputs[0]: x for x in graph.operators if len(x.outputs) == 1}
-
-    def made_by(tensor, some):
-        maker = makers.get(tensor)
-        return maker if maker is not None and kinds[maker.opcodeIndex] in some else None
-
-    exact = {}  # by tensor: what it was before it was rounded
-    for back in [x for x in graph.operators if kinds[x.opcodeIndex] == "DEQUANTIZE"]:
-        rounds = made_by(back.inputs[0], {"QUANTIZE"})
-        if rounds and made_by(rounds.inputs[0], FIXED) and back.outputs[0] not in graph.outputs:
-            exact[back.outputs[0]] = rounds.inputs[0]
-    for back in [x for x in (made_by(y, {"DEQUANTIZE"}) for y in graph.outputs) if x]:
-        _swap(graph, made_by(back.inputs[0], {"SOFTMAX", "LOGISTIC"}), back)
-    for operation in graph.operators:
-        operation.inputs = [exact.get(x, x) for x in operation.inputs]
-    graph.operators = [x for x in graph.operators if x.outputs[0] not in exact]
-    read = {i for x in graph.operators for i in x.inputs} | set(graph.outputs)
-    graph.operators = [
-        x
-        for x in graph.operators
-        if x.outputs[0] in read or made_by(x.outputs[0], {"QUANTIZE"}) is None
-    ]
-    return closed(model, builder)
+def masked(graph, kinds):
+    """Return the places of sums that masks may be in: of scores, and where one term has no step."""
+    found, behind = set(), {x: {None} for x in graph.outputs}  # by place: what reads it
+    for operation in reversed(graph.operators):
+        kind, made = kinds[operation.opcodeIndex], operation.outputs
+        reads = set().union(*(behind.get(x, ()) for x in made))
+        for x in operation.inputs:
+            behind.setdefault(x, set()).update(reads if kind in SAME_RANGE else {kind})
+        if kind in {"ADD", "SUB"} and reads and reads <= SCORED | CUT:
+            whole, terms = _sizes(graph, made), _sizes(graph, operation.inputs)
+            if reads <= SCORED or whole and terms and min(terms) * 256 < whole[0]:
+                found.update(made)
+    return found
 
 
-def _swap(graph, answer, back):
-    """Let what gives an answer in 8 bits compute in floats: it reads what it was brought `back`."""
-    between, after = back.inputs[0], back.outputs[0]
-    alone = [x for x in graph.operators if {between, after} & set(x.inputs)] == [back]
-    if answer is None or not alone or between in graph.outputs:
-        return
-    given, tensor = graph.tensors[answer.inputs[0]], graph.tensors[between]
-    tensor.type, tensor.quantization = graph.tensors[after].type, None
-    tensor.shape, tensor.shapeSignature = given.shape, given.shapeSignature
-    back.inputs, answer.inputs = answer.inputs, [between]
-    back.outputs, answer.outputs = [between], back.outputs
-    rest = [x for x in graph.operators if x is not answer and x is not back]
-    graph.operators = [*rest, back, answer]  # nothing reads it
+def _sizes(graph, places):
+    return [max(-x.min[0], x.max[0]) for x in _ranges(graph, places)]

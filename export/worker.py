@@ -15,14 +15,17 @@ import traceback
 
 import numpy as np
 
-# By path: as part of the package it would bring Keras, which a conversion does not need.
-_spec = importlib.util.spec_from_file_location(
-    "int8", os.path.join(os.path.dirname(__file__), "int8.py")
-)
-int8 = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(int8)
 
-BATCH = 32  # samples that run together where a file allows it
+def _beside(name):
+    """Import a file by its path: as part of the package it would bring Keras."""
+    path = os.path.join(os.path.dirname(__file__), f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+int8, running, unrounded = map(_beside, ("int8", "running", "unrounded"))
 
 
 def prepare():
@@ -67,7 +70,7 @@ def convert(folder, target, precision, names, calibration, floating):
     import tensorflow as tf
 
     if precision == "int8" and names:
-        content = int8.quantized(int8.calibrated(folder, names, calibration), floating)
+        content = int8.quantized(_calibrated(folder, names, calibration), floating)
     else:
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if precision in ("float16", "dynamic", "int8"):
@@ -76,7 +79,9 @@ def convert(folder, target, precision, names, calibration, floating):
             converter.target_spec.supported_types = [tf.float16]
         content = converter.convert()
         if precision == "int8":
-            content = int8.unrounded(content)
+            model, builder = int8.opened(content)
+            unrounded.unround(model.subgraphs[0], int8.kinds_of(model), int8.FIXED)
+            content = int8.closed(model, builder)
         if precision == "weight_only":
             content = _weights_quantized(content)
     _write(target, content)
@@ -94,8 +99,24 @@ def _weights_quantized(content):
 
 def calibrate(folder, target, names, calibration):
     """Convert a SavedModel to a float file that knows the range of every value."""
-    _write(target, int8.calibrated(folder, names, calibration))
+    _write(target, _calibrated(folder, names, calibration))
     return {}
+
+
+def _calibrated(folder, names, calibration):
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter._experimental_calibrate_only = True
+    with np.load(calibration) as arrays:
+        first = {name: arrays[str(index)][:1] for index, name in enumerate(names)}
+    converter.representative_dataset = lambda: [first]
+    content = converter.convert()
+    model, builder = int8.opened(content)
+    int8.set_ranges(model, running.ranges(content, int8.ranged(model), names, calibration))
+    return int8.closed(model, builder)
 
 
 def quantize(source, target, floating):
@@ -110,111 +131,15 @@ def _write(path, content):
         file.write(content)
 
 
-def run(file, names, inputs, outputs, signature=None):
-    """Run a file on every sample, through its signature."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    runner = Interpreter(file, num_threads=1).get_signature_runner(signature)
-    wanted, made = runner.get_input_details(), runner.get_output_details()
-    if set(wanted) != set(names):
-        raise ValueError(f"The file's inputs are {sorted(wanted)}. Received: {sorted(names)}.")
-    samples = _arrays(inputs, names)
-    for name, values in samples.items():
-        if values.shape[1:] != tuple(wanted[name]["shape"][1:]):
-            raise ValueError(
-                f"Input {name!r} of the file has shape {wanted[name]['shape'].tolist()}. "
-                f"Received: samples of shape {values.shape[1:]}."
-            )
-    results = [
-        runner(
-            **{
-                name: values[i : i + 1].astype(wanted[name]["dtype"])
-                for name, values in samples.items()
-            }
-        )
-        for i in range(len(samples[names[0]]))
-    ]
-    return _kept(outputs, {name: [result[name] for result in results] for name in made})
-
-
-def run_onnx(file, names, inputs, outputs):
-    """Run an ONNX file on every sample.
-
-    Where the batch is open, the first sample goes alone and the others together.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    samples, made = _arrays(inputs, names), [x.name for x in session.get_outputs()]
-    count, size = len(samples[names[0]]), session.get_inputs()[0].shape[0]
-    starts = range(count) if isinstance(size, int) else [0, *range(1, count, BATCH)]
-    parts = [
-        session.run(made, {name: values[start:end] for name, values in samples.items()})
-        for start, end in zip(starts, [*starts[1:], count])
-    ]
-    return _kept(outputs, dict(zip(made, zip(*parts))))
-
-
-def _arrays(path, names):
-    with np.load(path) as arrays:
-        return {name: arrays[str(index)] for index, name in enumerate(names)}
-
-
-def _kept(path, parts):
-    """Write answers, and return what the reply is: their names."""
-    stacked = {str(i): np.concatenate(part) for i, part in enumerate(parts.values())}
-    np.savez(path, **stacked)
-    return {"names": list(parts)}
-
-
-def peaks(file, names, inputs):
-    """Run a file on every sample; return the largest number of each tensor that it computes.
-
-    Outputs have their names, and the largest of their sizes; weights are none.
-    """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    interpreter = Interpreter(
-        file,
-        num_threads=1,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        experimental_preserve_all_tensors=True,
-    )
-    runner = interpreter.get_signature_runner()
-    samples = _arrays(inputs, names)
-    computed = {
-        int(index)
-        for each in interpreter._get_ops_details()
-        if each["op_name"] != "DEQUANTIZE"
-        for index in each["outputs"]
-    }
-    inner, outputs = {}, {}
-    for i in range(len(samples[names[0]])):
-        made = runner(**{name: values[i : i + 1] for name, values in samples.items()})
-        for name, x in made.items():
-            _raise_to(outputs, name, abs(x.astype("float64")))
-        for each in interpreter.get_tensor_details():
-            if each["index"] in computed and each["dtype"] is np.float32:
-                _raise_to(inner, each["name"], interpreter.get_tensor(each["index"]))
-    return {"inner": inner, "outputs": outputs}
-
-
-def _raise_to(found, name, values):
-    found[name] = max(found.get(name, 0.0), float(values.max(initial=0.0)))
-
-
 COMMANDS = {
     "save": save,
     "save_onnx": save_onnx,
     "convert": convert,
     "calibrate": calibrate,
     "quantize": quantize,
-    "run": run,
-    "peaks": peaks,
-    "run_onnx": run_onnx,
+    "run": running.run,
+    "peaks": running.peaks,
+    "run_onnx": running.run_onnx,
 }
 
 
