@@ -21,6 +21,7 @@ TINY = 1e-12  # LiteRT takes no file of smaller numbers; units that are dead hav
 FAR = 1e6  # larger numbers are masks
 BOUNDS = {"MAXIMUM", "MINIMUM"}  # they, too; what they alone read is cut off by its range
 STEPS = {"ADD", "CAST", "MUL", "NEG", "SUB"}  # that masks are made by
+MOST = 8  # times a term that a sum may be, for 32 of 256 steps to be left to it
 SCORED = {"LOG_SOFTMAX", "SOFTMAX"}
 CUT = {"LOGISTIC", "MAXIMUM", "MINIMUM", "REDUCE_MAX", "REDUCE_MIN", "TANH"}  # masks vanish in them
 
@@ -197,7 +198,7 @@ def in_floats(graph, kinds):
 
 
 def masked(graph, kinds):
-    """Return the places of sums that masks may be in: of scores, and where one term has no step."""
+    """Return the places of sums that masks may be in: of scores, and where a term has few steps."""
     found, behind = set(), {x: {None} for x in graph.outputs}  # by place: what reads it
     for operation in reversed(graph.operators):
         kind, made = kinds[operation.opcodeIndex], operation.outputs
@@ -206,7 +207,7 @@ def masked(graph, kinds):
             behind.setdefault(x, set()).update(reads if kind in SAME_RANGE else {kind})
         if kind in {"ADD", "SUB"} and reads and reads <= SCORED | CUT:
             whole, terms = _sizes(graph, made), _sizes(graph, operation.inputs)
-            if reads <= SCORED or whole and terms and min(terms) * 256 < whole[0]:
+            if reads <= SCORED or whole and terms and min(terms) * MOST < whole[0]:
                 found.update(made)
     return found
 

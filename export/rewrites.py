@@ -25,6 +25,22 @@ class Best(layers.Layer):
         return best if self.keepdims else ops.squeeze(best, self.axis)
 
 
+@keras.saving.register_keras_serializable("keras_blocks")
+class Sum(layers.Layer):
+    """The sum of tensors of any shapes.
+
+    Keras's TensorFlow backend takes a second tensor with one axis longer than 1 for a bias, and
+    adds it along the last axis if that is as long, whichever axis it is. With a batch of 1 every
+    tensor with one other axis is such.
+    """
+
+    def call(self, *given):
+        first, *others = tree.flatten(given)
+        for x in others:
+            first = ops.subtract(first, ops.negative(x))
+        return first
+
+
 def rewritten(flat, fill, precision, shapes, rounds=True):
     """Return a flat model with operations replaced, and `Finding`s that say which.
 
@@ -37,7 +53,10 @@ def rewritten(flat, fill, precision, shapes, rounds=True):
     """
     unroll = precision == "int8" and rounds
     nodes = nodes_between(flat.outputs, {id(x) for x in flat.inputs})
-    if not any(_is_best(x) or (unroll and loops_in(x.operation)) for x in nodes):
+    if not any(
+        _is_best(x) or _is_misread(x, x.input_tensors) or (unroll and loops_in(x.operation))
+        for x in nodes
+    ):
         return flat, []
     fill()
     shapes = shapes or [x.shape for x in flat.inputs]
@@ -56,6 +75,10 @@ def rewritten(flat, fill, precision, shapes, rounds=True):
                 made[id(operation)] = _best(operation)
                 what = f"{type(operation).__name__.lower()} of floats by top_k: it has no kernel"
                 found.append(Finding(place(node), "rewritten", what))
+            elif _is_misread(node, [copies[id(x)] for x in node.input_tensors]):
+                made[id(operation)] = Sum(name=operation.name)
+                what = "summed as in a larger batch: in one of 1 Keras adds a bias"
+                found.append(Finding(place(node), "rewritten", what))
             elif unroll and _opens(operation, args, kwargs):
                 made[id(operation)] = _unrolled(operation)
                 what = f"unrolled, {args[0].shape[1]} steps: int8 holds no loop"
@@ -69,6 +92,22 @@ def rewritten(flat, fill, precision, shapes, rounds=True):
 
 def _is_best(node):
     return type(node.operation).__name__ in BEST and node.operation.axis and floats(node)
+
+
+def _is_misread(node, given):
+    """Return whether a sum may be another one with a batch of 1: see `Sum`."""
+    shapes = [[x.shape[0] or 1, *x.shape[1:]] for x in given]
+    if type(node.operation).__name__ != "Add" or len({len(x) for x in shapes}) > 1:
+        return False
+    whole = shapes[0]
+    for shape in shapes[1:]:
+        longer = [size for size in shape if size != 1]
+        if len(longer) == 1 and len(shape) > 1 and not whole[-1] == shape[-1] == longer[0]:
+            sides = whole[1], whole[-1]
+            if longer[0] in sides or None in (*longer, *sides):  # which may be any size
+                return True
+        whole = [y if x == 1 else x for x, y in zip(whole, shape)]
+    return False
 
 
 def _best(operation):

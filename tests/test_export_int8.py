@@ -153,6 +153,58 @@ def test_a_mask_of_sums_is_kept(tmp_path):
     assert "FULLY_CONNECTED" in computed(path)[0] and "FULLY_CONNECTED" not in computed(path)[1]
 
 
+@pytest.mark.parametrize("far", [30.0, 1e4, 1e9])
+@pytest.mark.parametrize("reads", ["softmax", "max", "sigmoid", "attention"])
+def test_masks_of_any_size_leave_the_others_their_steps(reads, far, tmp_path):
+    keras.utils.set_random_seed(0)
+    x, kept = keras.Input((8, 6), name="x"), keras.Input((8,), name="kept")
+    hidden, mask = layers.Dense(6, activation="relu")(x), (1 - kept) * -far
+    if reads == "softmax":
+        weights = ops.softmax(layers.Reshape((8,))(layers.Dense(1)(hidden)) + mask)
+        y = ops.sum(weights[..., None] * hidden, axis=1)
+    elif reads == "attention":
+        scores = ops.matmul(hidden, ops.swapaxes(layers.Dense(6)(x), 1, 2)) + mask[:, None]
+        y = ops.matmul(ops.softmax(scores), hidden)
+    else:
+        y = (ops.sigmoid if reads == "sigmoid" else lambda z: ops.max(z, axis=1))(
+            mask[..., None] + layers.Dense(6)(hidden)
+        )
+    rng = np.random.default_rng(0)
+    given = {"x": rng.normal(size=(40, 8, 6)), "kept": (rng.random((40, 8)) < 0.7) * 1.0}
+    given["kept"][:, 0] = 1
+    model = keras.Model([x, kept], layers.Dense(3, name="y")(y))
+    noise, path = to_int8(model, given, tmp_path)
+    assert noise > 30
+    assert "FULLY_CONNECTED" in computed(path)[0] and "FULLY_CONNECTED" not in computed(path)[1]
+
+
+def test_a_branch_has_its_own_range_and_not_that_of_the_sum(tmp_path):
+    """The runtime writes the sum where the branch was, where TensorFlow's calibrator reads it."""
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8, 8, 4), name="x")
+    trunk = layers.Conv2D(4, 3, padding="same", activation="relu")(x)
+    small = layers.Conv2D(4, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3))
+    y = layers.Conv2D(3, 1)(trunk + small(trunk))
+    given = numbers(40, 8, 8, 4)
+    _, path = to_int8(keras.Model(x, y), given, tmp_path)
+    model, _ = int8.opened(path.read_bytes())
+    graph, kinds = model.subgraphs[0], int8.kinds_of(model)
+    (add,) = [x for x in graph.operators if kinds[x.opcodeIndex] == "ADD"]
+    steps = [graph.tensors[place].quantization.scale[0] for place in (*add.inputs, *add.outputs)]
+    branch = keras.Model(x, small.output).predict(given, verbose=0)
+    assert min(steps) * 255 == pytest.approx(branch.max() - branch.min(), rel=0.01)
+    assert max(steps) > 100 * min(steps)
+
+
+def test_ranges_are_of_all_samples_and_of_what_is_finite(tmp_path):
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8,), name="x")
+    model = keras.Model(x, layers.Dense(4)(ops.relu(ops.log(layers.ReLU()(x)))))
+    given = numbers(40, 8)
+    given[:1] = 0.5  # of the first alone nothing has a range
+    assert to_int8(model, given, tmp_path)[0] > 20
+
+
 def test_scores_that_are_moved_are_answers_too(tmp_path):
     x = keras.Input((8, 8, 3), name="x")
     scores = layers.Conv2D(

@@ -375,3 +375,36 @@ def test_command_line(tmp_path, capsys):
     assert main([*words, "900", "3"]) == 2
     told = capsys.readouterr()
     assert "refused: a loop" in told.out and "does not convert" in told.err
+
+
+@on_tensorflow
+@pytest.mark.parametrize(
+    ("shapes", "misread"),
+    [
+        ([(8, 16), (8, 1)], True),
+        ([(8, 8), (8, 1)], True),
+        ([(8, 1), (1, 8)], True),
+        ([(1, 8), (8, 1)], True),
+        ([(6, 8, 6), (6, 1, 1)], True),
+        ([(8, 1), (1, 8), (8, 8)], True),
+        ([(8, 1), (8, 8)], False),
+        ([(8, 8), (1, 8)], False),
+        ([(4, 4, 8), (1, 1, 8)], False),
+        ([(4, 4, 4), (4, 4, 1)], False),
+        ([(5,), (5,)], False),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("layer", [False, True])
+def test_a_sum_in_a_batch_of_one_is_the_sum(shapes, misread, layer, tmp_path):
+    """Keras adds the second as a bias, along the last axis if that is as long."""
+    inputs = [keras.Input(shape, name=f"x{i}") for i, shape in enumerate(shapes)]
+    if not layer and len(inputs) > 2:
+        pytest.skip("an operation adds two")
+    y = layers.Add(name="y")(inputs) if layer else inputs[0] + inputs[1]
+    model = keras.Model(inputs, y)
+    given = {x.name: rng.normal(size=(3, *x.shape[1:])).astype("float32") for x in inputs}
+    bundle = export.to_tflite(model, tmp_path / "m.tflite", inputs=given, measure=False)
+    assert any("summed" in x for x in bundle.rewrites) == misread
+    (answer,) = export.predict(bundle.path, given).values()
+    assert np.allclose(answer, sum(given.values()), atol=1e-6)
