@@ -73,6 +73,13 @@ def test_its_file_needs_no_calibration_and_answers_as_it_does(models, tmp_path):
         export.to_tflite(aware, tmp_path / "b.tflite")
 
 
+def test_a_file_that_answers_otherwise_is_not_told_to_calibrate(models, tmp_path):
+    aware, given = models[1], {"inputs": IMAGES, "measure": False}
+    with pytest.raises(export.ParityError, match="Train the copy on") as told:
+        export.to_tflite(aware, tmp_path / "m.tflite", "int8", tolerance=500, **given)
+    assert "alibrat" not in str(told.value) and "float_layers" not in str(told.value)
+
+
 def test_what_is_folded_is_what_was_there():
     model = network()
     aware = export.quantize_aware(model, IMAGES)
