@@ -21,9 +21,11 @@ TINY = 1e-12  # LiteRT takes no file of smaller numbers; units that are dead hav
 FAR = 1e6  # larger numbers are masks
 BOUNDS = {"MAXIMUM", "MINIMUM"}  # they, too; what they alone read is cut off by its range
 STEPS = {"ADD", "CAST", "MUL", "NEG", "SUB"}  # that masks are made by
-MOST = 8  # times a term that a sum may be, for 32 of 256 steps to be left to it
 SCORED = {"LOG_SOFTMAX", "SOFTMAX"}
-CUT = {"LOGISTIC", "MAXIMUM", "MINIMUM", "REDUCE_MAX", "REDUCE_MIN", "TANH"}  # masks vanish in them
+CUT = {"LOGISTIC", "MAXIMUM", "MINIMUM", "REDUCE_MAX", "REDUCE_MIN", "TANH", "TOPK_V2"}
+SATURATED = {"LOGISTIC": 16, "TANH": 8}  # beyond which they give the same
+MOST = 8  # times a term that a sum may be, for 32 of 256 steps to be left to it
+MANY = 1e3  # no sum of features is so large; masks are
 
 
 def inside(content):
@@ -173,7 +175,8 @@ def in_floats(graph, kinds):
     """Return the places of the tensors that operations of `FLOATING` make, and what is like them.
 
     These are products of two results, as in attention, the means that variances are around,
-    probabilities and the like that are the answer, and numbers beyond `FAR` with what makes them.
+    probabilities and the like that are the answer, numbers beyond `FAR` with what makes them, and
+    sums that are `masked`.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -198,16 +201,27 @@ def in_floats(graph, kinds):
 
 
 def masked(graph, kinds):
-    """Return the places of sums that masks may be in: of scores, and where a term has few steps."""
-    found, behind = set(), {x: {None} for x in graph.outputs}  # by place: what reads it
+    """Return the places of sums that masks may be in, which keep no step for their other term.
+
+    So are sums of scores, sums that are far larger than a term and than all that is made of them,
+    and sums in the thousands beside which a term is less than a step.
+    """
+    found, behind = set(), {x: {None: 0} for x in graph.outputs}  # by place: what reads it, sizes
     for operation in reversed(graph.operators):
         kind, made = kinds[operation.opcodeIndex], operation.outputs
-        reads = set().union(*(behind.get(x, ()) for x in made))
+        reads = {kind: SATURATED.get(kind) or max(_sizes(graph, made), default=0)}
+        if kind in SAME_RANGE:
+            reads = {key: x for place in made for key, x in behind.get(place, {}).items()}
         for x in operation.inputs:
-            behind.setdefault(x, set()).update(reads if kind in SAME_RANGE else {kind})
-        if kind in {"ADD", "SUB"} and reads and reads <= SCORED | CUT:
-            whole, terms = _sizes(graph, made), _sizes(graph, operation.inputs)
-            if reads <= SCORED or whole and terms and min(terms) * MOST < whole[0]:
+            known = behind.setdefault(x, {})
+            known.update({key: max(size, known.get(key, 0)) for key, size in reads.items()})
+        whole, terms = _sizes(graph, made), _sizes(graph, operation.inputs)
+        if kind in {"ADD", "SUB"} and whole and terms and set(made) <= behind.keys():
+            reads, few = behind[made[0]], min(terms) * MOST < whole[0]
+            cut = reads.keys() & CUT and reads.keys() <= CUT | {"MUL"}
+            vanishes = few and cut and max(reads.values()) * MOST < whole[0]
+            less = whole[0] > MANY and min(terms) * 256 < whole[0]
+            if reads.keys() <= SCORED or vanishes or less:
                 found.update(made)
     return found
 

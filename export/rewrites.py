@@ -7,6 +7,7 @@ from blocks.graph import nodes_between
 from export.findings import Finding, floats, loops_in, place
 
 BEST = ("Argmax", "Argmin")
+ADDS = ("Add", "Average")  # Keras's operation and layers
 MOST_STEPS = 256  # a longer sequence makes more operations than a converter takes in minutes
 
 
@@ -24,21 +25,32 @@ class Best(layers.Layer):
         best = ops.moveaxis(best, -1, self.axis)
         return best if self.keepdims else ops.squeeze(best, self.axis)
 
+    def compute_output_spec(self, x):  # Keras takes what is multiplied by a number for sparse
+        shape, axis = list(x.shape), self.axis % len(x.shape)
+        shape[axis : axis + 1] = [1] * self.keepdims
+        return keras.KerasTensor(shape, "int32")
+
 
 @keras.saving.register_keras_serializable("keras_blocks")
-class Sum(layers.Layer):
-    """The sum of tensors of any shapes.
+class PlainSum(layers.Layer):
+    """The sum of tensors, or their mean.
 
-    Keras's TensorFlow backend takes a second tensor with one axis longer than 1 for a bias, and
-    adds it along the last axis if that is as long, whichever axis it is. With a batch of 1 every
-    tensor with one other axis is such.
+    Keras's TensorFlow backend takes a second tensor of one axis longer than 1 for a bias if the
+    last axis of the first, or its second, is as long, and adds it along that one. With a batch of
+    1, as a file's, tensors of shape `(1, 8, 1)` are such; `(1, 8, 8)` then gets it the other way.
     """
 
+    def __init__(self, mean=False, **kwargs):
+        super().__init__(**kwargs)
+        self.mean = mean
+
     def call(self, *given):
-        first, *others = tree.flatten(given)
+        given = tree.flatten(given)
+        dtype = _type_of(given)
+        first, *others = (ops.cast(x, dtype) for x in given)
         for x in others:
             first = ops.subtract(first, ops.negative(x))
-        return first
+        return first / len(given) if self.mean else first
 
 
 def rewritten(flat, fill, precision, shapes, rounds=True):
@@ -53,10 +65,8 @@ def rewritten(flat, fill, precision, shapes, rounds=True):
     """
     unroll = precision == "int8" and rounds
     nodes = nodes_between(flat.outputs, {id(x) for x in flat.inputs})
-    if not any(
-        _is_best(x) or _is_misread(x, x.input_tensors) or (unroll and loops_in(x.operation))
-        for x in nodes
-    ):
+    sums = {id(x.operation) for x in nodes if _is_misread(x)}
+    if not sums and not any(_is_best(x) or (unroll and loops_in(x.operation)) for x in nodes):
         return flat, []
     fill()
     shapes = shapes or [x.shape for x in flat.inputs]
@@ -75,9 +85,10 @@ def rewritten(flat, fill, precision, shapes, rounds=True):
                 made[id(operation)] = _best(operation)
                 what = f"{type(operation).__name__.lower()} of floats by top_k: it has no kernel"
                 found.append(Finding(place(node), "rewritten", what))
-            elif _is_misread(node, [copies[id(x)] for x in node.input_tensors]):
-                made[id(operation)] = Sum(name=operation.name)
-                what = "summed as in a larger batch: in one of 1 Keras adds a bias"
+            elif id(operation) in sums:
+                mean = isinstance(operation, layers.Average)
+                made[id(operation)] = PlainSum(mean, name=operation.name, dtype="float32")
+                what = "a sum whose second term Keras takes for a bias in a batch of 1"
                 found.append(Finding(place(node), "rewritten", what))
             elif unroll and _opens(operation, args, kwargs):
                 made[id(operation)] = _unrolled(operation)
@@ -94,25 +105,36 @@ def _is_best(node):
     return type(node.operation).__name__ in BEST and node.operation.axis and floats(node)
 
 
-def _is_misread(node, given):
-    """Return whether a sum may be another one with a batch of 1: see `Sum`."""
-    shapes = [[x.shape[0] or 1, *x.shape[1:]] for x in given]
-    if type(node.operation).__name__ != "Add" or len({len(x) for x in shapes}) > 1:
+def _is_misread(node):
+    """Return whether a node is another sum in a batch of 1: see `PlainSum`."""
+    given = tree.flatten((node.arguments.args, node.arguments.kwargs))
+    given = [x for x in given if hasattr(x, "shape")]
+    if type(node.operation).__name__ not in ADDS or len({len(x.shape) for x in given}) != 1:
         return False
-    whole = shapes[0]
-    for shape in shapes[1:]:
+    if _type_of(given) in ("bool", "uint8", "uint16", "uint32"):
+        return False
+    first, *others = given
+    whole = [1, *first.shape[1:]]
+    for x in others:
+        shape = [x.shape[0] or 1, *x.shape[1:]]
         longer = [size for size in shape if size != 1]
-        if len(longer) == 1 and len(shape) > 1 and not whole[-1] == shape[-1] == longer[0]:
+        if len(longer) == 1 < len(shape) and not whole[-1] == shape[-1] == longer[0]:
             sides = whole[1], whole[-1]
-            if longer[0] in sides or None in (*longer, *sides):  # which may be any size
+            taken = longer[0] in sides or None in (*longer, *sides)  # which may be any size
+            second = longer[0] != whole[-1] and longer[0] == shape[1]  # the same, not for files
+            if taken and (x.shape[0] is None or second):  # else so in every batch
                 return True
         whole = [y if x == 1 else x for x, y in zip(whole, shape)]
     return False
 
 
+def _type_of(given):
+    return keras.backend.result_type(*(keras.backend.standardize_dtype(x.dtype) for x in given))
+
+
 def _best(operation):
     least = type(operation).__name__ == "Argmin"
-    return Best(operation.axis, operation.keepdims, least, name=operation.name)
+    return Best(operation.axis, operation.keepdims, least, name=operation.name, dtype="float32")
 
 
 def _opens(layer, args, kwargs):

@@ -72,7 +72,7 @@ def peaks(file, names, inputs):
 
     Outputs have their names, and the largest of their sizes; weights are none.
     """
-    interpreter = _keeping(model_path=file)
+    interpreter = _keeping(model_path=file, num_threads=1)
     computed = {
         int(index)
         for each in interpreter._get_ops_details()
@@ -95,7 +95,7 @@ def ranges(content, places, names, inputs):
     TensorFlow's calibrator reads some tensors after a later operation has written over them: a
     residual branch then has the range of the sum. What is not finite is left out.
     """
-    interpreter = _keeping(model_content=content)
+    interpreter = _keeping(model_content=content, num_threads=os.cpu_count())
     found = {place: [np.inf, -np.inf] for place in places}
     for _ in _answers(interpreter, _arrays(inputs, names)):
         for place, ends in found.items():
@@ -114,7 +114,6 @@ def _keeping(**file):
 
     return Interpreter(
         **file,
-        num_threads=os.cpu_count(),
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         experimental_preserve_all_tensors=True,
     )

@@ -111,10 +111,17 @@ def _calibrated(folder, names, calibration):
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter._experimental_calibrate_only = True
     with np.load(calibration) as arrays:
-        first = {name: arrays[str(index)][:1] for index, name in enumerate(names)}
-    converter.representative_dataset = lambda: [first]
+        samples = {name: arrays[str(index)] for index, name in enumerate(names)}
+    starts = range(1)  # TensorFlow says which tensors have ranges
+    converter.representative_dataset = lambda: (
+        {name: x[i : i + 1] for name, x in samples.items()} for i in starts
+    )
     content = converter.convert()
     model, builder = int8.opened(content)
+    if len(model.subgraphs) > 1:  # branches, whose ranges are TensorFlow's
+        starts = range(len(samples[names[0]]))
+        content = converter.convert()
+        model, builder = int8.opened(content)
     int8.set_ranges(model, running.ranges(content, int8.ranged(model), names, calibration))
     return int8.closed(model, builder)
 

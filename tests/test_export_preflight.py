@@ -395,16 +395,66 @@ def test_command_line(tmp_path, capsys):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("layer", [False, True])
+@pytest.mark.parametrize("layer", [None, layers.Add, layers.Average])
 def test_a_sum_in_a_batch_of_one_is_the_sum(shapes, misread, layer, tmp_path):
     """Keras adds the second as a bias, along the last axis if that is as long."""
     inputs = [keras.Input(shape, name=f"x{i}") for i, shape in enumerate(shapes)]
     if not layer and len(inputs) > 2:
         pytest.skip("an operation adds two")
-    y = layers.Add(name="y")(inputs) if layer else inputs[0] + inputs[1]
-    model = keras.Model(inputs, y)
-    given = {x.name: rng.normal(size=(1, *x.shape[1:])).astype("float32") for x in inputs}
-    bundle = export.to_tflite(model, tmp_path / "m.tflite", inputs=given, measure=False)
-    assert any("summed" in x for x in bundle.rewrites) == misread
+    y = layer(name="y")(inputs) if layer else inputs[0] + inputs[1]
+    given = {x.name: rng.normal(size=(3, *x.shape[1:])).astype("float32") for x in inputs}
+    rewrites, answer = summed(inputs, y, given, tmp_path)
+    assert any("for a bias" in x for x in rewrites) == misread
+    expected = sum(given.values()) / (len(given) if layer is layers.Average else 1)
+    assert np.allclose(answer, expected, atol=1e-6)
+
+
+def summed(inputs, y, given, folder):
+    bundle = export.to_tflite(
+        keras.Model(inputs, y), folder / "m.tflite", inputs=given, measure=False
+    )
     (answer,) = export.predict(bundle.path, given).values()
-    assert np.allclose(answer, sum(given.values()), atol=1e-6)
+    return bundle.rewrites, answer
+
+
+@on_tensorflow
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("float32", "uint8"), ("int32", "uint8"), ("int32", "int8"), ("int32", "int32")],
+)
+def test_a_sum_of_other_numbers_is_one_too(first, second, count, tmp_path):
+    types = {"x": first, "y": second}
+    shapes = {"x": (8, 8), "y": (8, 1)}
+    inputs = [keras.Input(shapes[x], dtype=types[x], name=x) for x in types]
+    given = {x: rng.integers(0, 9, (count, *shapes[x])).astype(types[x]) for x in types}
+    _, answer = summed(inputs, inputs[0] + inputs[1], given, tmp_path)
+    assert np.array_equal(answer, given["x"] + given["y"])
+
+
+@on_tensorflow
+def test_a_sum_is_what_keras_gives_where_that_is_known(tmp_path):
+    """A constant and a batch that is always 1 are the same in training."""
+    x, one = keras.Input((8, 1), name="x"), keras.Input(batch_shape=(1, 8, 1), name="x")
+    whole = rng.normal(size=(1, 8, 8)).astype("float32")
+    given = {"x": rng.normal(size=(1, 8, 1)).astype("float32")}
+    rewrites, answer = summed(x, ops.add(whole, x), given, tmp_path)
+    assert rewrites and np.allclose(answer, whole + given["x"], atol=1e-6)
+    wide = ops.concatenate([x] * 8, axis=-1)
+    kept = ((one, ops.add(whole, one)), (x, ops.add(wide, whole[..., :1])))
+    for each, y in (*kept, (x, ops.add(x, whole[..., :1]))):
+        _, answer = summed(each, y, given, tmp_path)
+        assert np.allclose(answer, keras.Model(each, y)(given["x"]), atol=1e-6)
+
+
+@on_tensorflow
+def test_what_is_rewritten_computes_in_float32_whatever_the_policy(tmp_path):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        inputs = [keras.Input(shape, name=f"x{i}") for i, shape in enumerate([(8, 8), (8, 1)])]
+        y = ops.argmax((inputs[0] + inputs[1]) * 10, axis=-1)
+        given = {x.name: rng.normal(size=(3, *x.shape[1:])).astype("float32") for x in inputs}
+        rewrites, answer = summed(inputs, y, given, tmp_path)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert len(rewrites) == 3 and np.array_equal(answer, np.argmax(sum(given.values()), -1))
