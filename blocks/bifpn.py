@@ -126,7 +126,7 @@ class TwoWayPass(Block):
     def __init__(self, filters, *, norm="batch", activation="silu", **kwargs):
         super().__init__(**kwargs)
         policy = self.dtype_policy
-        self.double = layers.UpSampling2D(2, dtype=policy, name="double")
+        self.twice = layers.UpSampling2D(2, dtype=policy, name="double")
         self.halve = layers.MaxPooling2D(3, 2, "same", dtype=policy, name="halve")
         self.fit = FitTo(dtype=policy, name="fit")
         self.mix = {"norm": norm, "activation": activation, "dtype": policy}
@@ -142,7 +142,7 @@ class TwoWayPass(Block):
     def call(self, maps):
         down = list(maps)
         for i in reversed(range(len(maps) - 1)):
-            down[i] = self.down[i]([maps[i], self.fit([self.double(down[i + 1]), maps[i]])])
+            down[i] = self.down[i]([maps[i], self.fit([self.twice(down[i + 1]), maps[i]])])
         up = [down[0]]
         for i, mix in enumerate(self.up, 1):
             given = [maps[i]] if i == len(maps) - 1 else [maps[i], down[i]]

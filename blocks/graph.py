@@ -8,6 +8,8 @@ from keras import ops, tree
 
 from blocks.copies import copied, hand_on, sublayers
 
+# What joins the names of a path in the names of copies. Torch takes no "." in the path of a weight.
+STEP = ">" if keras.backend.backend() == "torch" else "."
 ODD = re.compile(r"[^A-Za-z0-9_.>-]")  # what no scope of TensorFlow holds
 
 
@@ -18,7 +20,8 @@ def flatten(model, *, fuse=False):
     tensors, and what it connects is connected in the new graph. A leaf is called by its path
     (`"stage1_block0.conv1.conv"`; what is no letter, digit or `. _ > -` becomes `_`), has the
     original's configuration and a copy of its weights; the outputs are equal. The given model is
-    not changed.
+    not changed. On the torch backend, which takes no `.` in the name of what holds weights, a
+    leaf is called `"stage1_block0>conv1>conv"`; its path is the same.
 
     A layer stays a leaf where it holds weights of its own beside its sublayers, or where its
     `call` does not run on symbolic tensors (recurrent layers). A `call` that chooses by
@@ -116,6 +119,16 @@ def _maker(tensor):
     return operation._inbound_nodes[index]
 
 
+def path_of(operation):
+    """Return the path of an operation of a flat graph, on every backend with dots."""
+    return operation.name.replace(STEP, ".")
+
+
+def named(path):
+    """Return what `flatten` calls the leaf of a path with dots."""
+    return path.replace(".", STEP)
+
+
 def scoped(name):
     """Return a name as a scope of TensorFlow may have it."""
     return ODD.sub("_", name).lstrip("_->") or "layer"
@@ -148,7 +161,7 @@ class _Copier:
             return args[0]
         whole = isinstance(operation, self.closed)
         if id(operation) not in self.made and sublayers(operation) and not whole:
-            opened = self.open(operation, args, kwargs, name + ".")
+            opened = self.open(operation, args, kwargs, name + STEP)
             if opened is not None:
                 return opened
         if id(operation) not in self.made:

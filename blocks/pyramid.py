@@ -33,7 +33,7 @@ class FeaturePyramid(Block):
         super().__init__(**kwargs)
         check_positive(filters=filters)
         self.filters = filters
-        self.double = layers.UpSampling2D(2, dtype=self.dtype_policy, name="double")
+        self.twice = layers.UpSampling2D(2, dtype=self.dtype_policy, name="double")
         self.fit = FitTo(dtype=self.dtype_policy, name="fit")
 
     def build(self, input_shape):
@@ -57,7 +57,7 @@ class FeaturePyramid(Block):
     def call(self, features):
         merged = [lateral(x) for lateral, x in zip(self.laterals, maps_of(features))]
         for i in reversed(range(len(merged) - 1)):
-            merged[i] = merged[i] + self.fit([self.double(merged[i + 1]), merged[i]])
+            merged[i] = merged[i] + self.fit([self.twice(merged[i + 1]), merged[i]])
         return like(features, [output(x) for output, x in zip(self.outputs, merged)])
 
 

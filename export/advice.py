@@ -2,6 +2,7 @@
 
 import re
 
+from blocks.graph import path_of
 from export.errors import ExportError
 
 ARGMAX = (
@@ -167,15 +168,15 @@ def loop_refusal(layer):
 
 
 def layer_at(scope, model):
-    """Return the name of the innermost layer of `model` in an operation's scope, or `None`.
+    """Return the path of the innermost layer of `model` in an operation's scope, or `None`.
 
     Keras opens a scope twice for each call, so that TensorFlow writes `conv` as `conv_1`.
     """
-    names = {layer.name for layer in model._flatten_layers(include_self=False)}
+    names = {layer.name: path_of(layer) for layer in model._flatten_layers(include_self=False)}
     for part in reversed(scope.split("/")[:-1]):
         for name in (re.sub(r"_\d+$", "", part), part):
             if name in names:
-                return name
+                return names[name]
     return None
 
 

@@ -5,6 +5,7 @@ import warnings
 import keras
 import numpy as np
 
+from blocks.graph import path_of
 from export.normalization import normalization_of, opened
 from export.reference import answers
 
@@ -95,7 +96,7 @@ def _in_layers(model, samples):
         variance, known = (square - mean**2).clip(0), _statistics(layer)
         if not _fits(layer, mean, variance, *known):
             return (
-                f"{_moments(mean, variance)} where they reach {layer.name!r}, which knows "
+                f"{_moments(mean, variance)} where they reach {path_of(layer)!r}, which knows "
                 f"{_moments(*known)} (or was trained for few steps)"
             )
     return None

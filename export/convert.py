@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from blocks import flatten
+from blocks.graph import path_of
 from export import advice, savedmodel
 from export.errors import ExportError
 from export.fuse import fused
@@ -132,14 +133,14 @@ def stay(model, float_layers=()):
                 f"{', …' if len(known) > 20 else ''}."
             )
     # Keras opens a scope twice for each call, so that all are numbered: "decoder_1/". Layers of
-    # flat models have their paths as names: "stem.conv_1/".
+    # flat models have their paths as names: "stem.conv_1/", or "stem>conv_1/" of torch.
     found = [rf"(^|[/;]){re.escape(name)}_\d+/" for name in sorted(names)]
     for path in float_layers:
-        steps = r"(_\d+/|\.)".join(map(re.escape, path.split(".")))
-        found.append(rf"(^|;){re.escape(model.name)}_\d+/{steps}(_\d+/|\.)")
+        steps = r"(_\d+/|[.>])".join(map(re.escape, path.split(".")))
+        found.append(rf"(^|;){re.escape(model.name)}_\d+/{steps}(_\d+/|[.>])")
     if float_layers:
         for name, x in zip(output_names(model), flatten(model).outputs):
-            maker = x._keras_history.operation.name
+            maker = path_of(x._keras_history.operation)
             if any(maker == path or maker.startswith(f"{path}.") for path in float_layers):
                 found.append(f"{OUTPUT}{name}")  # its tensor is not named by the layer
     return found
@@ -150,7 +151,7 @@ def paths_of(model):
     flat = flatten(fused(model))
     kinds = (keras.layers.BatchNormalization, keras.layers.Normalization)
     return [
-        layer.name
+        path_of(layer)
         for layer in flat.layers
         if not isinstance(layer, kinds) and any(len(w.shape) > 1 for w in layer.weights)
     ]

@@ -1,5 +1,6 @@
 """A network as boxes and lines: plain data for a page."""
 
+from blocks.graph import path_of
 from export import signature
 
 MOST = 60  # boxes; longer runs of a network are drawn as one
@@ -28,10 +29,10 @@ def diagram(model):
     texts, before = {}, {}
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         for node in graph._nodes_by_depth[depth]:
-            operation = node.operation
-            texts[operation.name] = _text(operation, node)
-            parents = [parent.operation.name for parent in node.parent_nodes]
-            before[operation.name] = list(dict.fromkeys(before.get(operation.name, []) + parents))
+            operation, name = node.operation, path_of(node.operation)
+            texts[name] = _text(operation, node)
+            parents = [path_of(parent.operation) for parent in node.parent_nodes]
+            before[name] = list(dict.fromkeys(before.get(name, []) + parents))
     merge = len(texts) > MOST
     kept, name_of = {}, {}
     for name, text in texts.items():
@@ -60,4 +61,4 @@ def _text(operation, node):
     shapes = " ".join(str(tuple(x.shape[1:])) for x in node.outputs)
     params = operation.count_params() if hasattr(operation, "count_params") else 0
     kind = type(operation).__name__
-    return f"{operation.name}: {kind} {shapes}" + (f", {params:,} params" if params else "")
+    return f"{path_of(operation)}: {kind} {shapes}" + (f", {params:,} params" if params else "")

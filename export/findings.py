@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from blocks.graph import nodes_between
+from blocks.graph import nodes_between, path_of
 from export.advice import INSTEAD
 
 ALONE = "the operations before it as outputs, and this after the model; or float_layers="
@@ -208,7 +208,7 @@ def _joins_directions(operation):
 
 def place(node):
     """Return the path of the layer that a node is, or that it stands in."""
-    name = node.operation.name
+    name = path_of(node.operation)
     inside = "" if isinstance(node.operation, layers.Layer) else name.rpartition(".")[0]
     return inside or name
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import keras
 
 from blocks import flatten
+from blocks.graph import path_of
 from export import products, signature
 
 
@@ -32,7 +33,7 @@ def rows_of(model, input_shape=None):
         if is_layer or products.total(macs) != 0:
             rows.append(
                 Row(
-                    operation.name,
+                    path_of(operation),
                     type(operation).__name__,
                     shapes[operation],
                     operation.count_params() if is_layer else 0,

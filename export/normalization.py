@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from blocks import flatten
+from blocks.graph import path_of
 from export.signature import input_names
 
 KINDS = (keras.layers.Rescaling, keras.layers.Normalization)
@@ -23,7 +24,7 @@ def normalization_of(model):
         scale, offset, names = np.float64(1), np.float64(0), []
         while (node := _only_user(x)) and (step := _affine(node.operation)):
             scale, offset = scale * step[0], offset * step[0] + step[1]
-            names.append(node.operation.name)
+            names.append(path_of(node.operation))
             (x,) = node.outputs
         if names and np.all(scale):
             found[name] = {

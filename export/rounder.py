@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers, ops, tree
 
 from blocks.copies import copied, hand_on
-from blocks.graph import nodes_between
+from blocks.graph import STEP, nodes_between
 from export.aware_layers import FakeQuant, QuantizedActivation, Unrounded, quantized_kind
 from export.steps import PREPROCESSING, computes_in_floats, keeps_range
 
@@ -42,7 +42,7 @@ class Rounder:
         for old, new in zip(flat.inputs, fresh):
             readers = [x.operation for x in self.readers.get(id(old), [])]
             scaled = all(isinstance(x, PREPROCESSING) for x in readers)  # in floats, in the file
-            self.copies[id(old)] = new if scaled else self.range(new, f"{new.name}.range")
+            self.copies[id(old)] = new if scaled else self.range(new, f"{new.name}{STEP}range")
 
     def outputs(self):
         done = {}  # models that share layers call some twice with the same
@@ -88,23 +88,23 @@ class Rounder:
         if id(operation) in self.folded or (function and not kind):
             y = args[0]
         else:
-            inner = f"{name}.values" if last and not exact else name
+            inner = f"{name}{STEP}values" if last and not exact else name
             y = self.again(operation, inner)(*args, **kwargs)
         if exact:
             return y
         count = self.calls[name] = self.calls.get(name, 0) + 1
         name = f"{name}_{count}" if count > 1 else name
         if function and kind and function not in FUSED:
-            y = self.range(y, f"{name}.range")
+            y = self.range(y, f"{name}{STEP}range")
         if function is None:
-            return self.range(y, name if last else f"{name}.range")
-        name = name if last else f"{name}.activation"
+            return self.range(y, name if last else f"{name}{STEP}range")
+        name = name if last else f"{name}{STEP}activation"
         if last and function in LAST:
             return layers.Activation(function, name=name)(y)
         said = keras.activations.serialize(function)
         if isinstance(said, str):
             return QuantizedActivation(said, name=name)(y)
-        return self.range(layers.Activation(function, name=f"{name}.function")(y), name)
+        return self.range(layers.Activation(function, name=f"{name}{STEP}function")(y), name)
 
     def in_floats(self, node):
         """Return whether a node's operation reads what is rounded and computes in floats."""
@@ -123,7 +123,7 @@ class Rounder:
                 return x
             if id(x) not in made:
                 count = self.reads[name] = self.reads.get(name, 0) + 1
-                made[id(x)] = Unrounded(name=f"{name}.input{count}")(x)
+                made[id(x)] = Unrounded(name=f"{name}{STEP}input{count}")(x)
             return made[id(x)]
 
         return tree.map_structure(read, (args, kwargs))

@@ -51,11 +51,12 @@ def inputs_of(model, input_shape=None):
 
 
 def output_names(model):
-    """Return a name for each output: a dict's keys, else the names of the output layers."""
+    """Return a name for each output: a dict's keys, else the paths of the output layers."""
     names = []
     for path, x in keras.tree.flatten_with_path(graph_of(model)._outputs_struct):
         words = [part for part in path if isinstance(part, str)]
-        name = wanted = "_".join(words) or x._keras_history.operation.name
+        maker = x._keras_history.operation.name.replace(">", ".")  # alike in a file from torch
+        name = wanted = "_".join(words) or maker
         count = 0
         while name in names:
             count += 1

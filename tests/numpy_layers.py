@@ -3,10 +3,11 @@
 import itertools
 
 import numpy as np
+from keras import ops
 
 
 def array(x):
-    return np.asarray(x, "float64")
+    return np.asarray(ops.convert_to_numpy(x), "float64")
 
 
 def convolve(x, kernel, *, strides=1, dilation=1, groups=1, causal=False):

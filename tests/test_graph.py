@@ -7,6 +7,8 @@ from keras import layers, ops, tree
 
 import blocks
 from blocks import flatten
+from blocks.graph import path_of
+from tests import numpy_layers as ref
 
 FIRST = 0.5
 
@@ -37,7 +39,7 @@ def test_blocks_become_leaves_named_by_their_path():
     model = small_network()
     flat = flatten(model)
     assert is_flat(flat)
-    names = [layer.name for layer in flat.layers]
+    names = [path_of(layer) for layer in flat.layers]
     assert names[:3] == ["image", "first.conv1.conv", "first.conv1.norm"]
     assert "second.conv2.norm" in names and flat.name == "small"
     assert_same_outputs(model, flat, numbers(2, 16, 16, 3))
@@ -147,7 +149,7 @@ def test_mixed_precision_stays_mixed():
     model = keras.Model(x, blocks.SqueezeExcite(dtype="mixed_bfloat16")(y))
     flat = flatten(model)
     assert flat.output.dtype == model.output.dtype == "bfloat16"
-    a, b = (ops.cast(m(numbers(2, 16, 16, 3)), "float32") for m in (model, flat))
+    a, b = (ref.array(m(numbers(2, 16, 16, 3))) for m in (model, flat))
     np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-2)
 
 
@@ -175,9 +177,9 @@ def test_a_block_that_was_called_for_inference_is_opened():
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, blocks.ConvNormAct(4, name="block")(image, training=False))
     flat = flatten(model)
-    assert "block.conv" in [layer.name for layer in flat.layers]
+    assert "block.conv" in [path_of(layer) for layer in flat.layers]
     x = np.ones((1, 8, 8, 3), "float32")
-    np.testing.assert_allclose(flat(x), model(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ref.array(flat(x)), ref.array(model(x)), rtol=1e-5, atol=1e-6)
 
 
 def test_a_lambda_keeps_what_its_code_reads():

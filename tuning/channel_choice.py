@@ -5,6 +5,8 @@ import math
 import numpy as np
 from keras import ops
 
+from blocks.graph import path_of
+
 LEAST = 0.1  # share of the channels of a layer that always stays
 
 
@@ -85,7 +87,7 @@ class Choice:
         """Return multiply-adds and weights of layers, the weights as the labels of their axes."""
         costs = []
         for layer in self.flat.layers:
-            macs = rows[layer.name].macs if layer.name in rows else 0
+            macs = rows[path_of(layer)].macs if path_of(layer) in rows else 0
             original = self.originals.get(id(layer), layer)
             weights = [
                 (math.prod(w.shape), list(self.channels.slices.get(id(w), {}).values()))
@@ -166,7 +168,9 @@ class Choice:
     def makers(self):
         """Yield the name and the labels of each layer that makes channels."""
         names = {
-            id(self.originals[id(x)]): x.name for x in self.flat.layers if id(x) in self.originals
+            id(self.originals[id(x)]): path_of(x)
+            for x in self.flat.layers
+            if id(x) in self.originals
         }
         for layer, kernel, axis in self.channels.makers:
             yield names[id(layer)], self.channels.slices[id(kernel)][axis]

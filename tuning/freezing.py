@@ -7,7 +7,7 @@ import keras
 
 import heads
 from backbones.stages import stage_ends
-from blocks.graph import nodes_between, trace_layers
+from blocks.graph import nodes_between, path_of, trace_layers
 
 
 def freeze(model: keras.Model, up_to: str | None = None) -> list[str]:
@@ -93,7 +93,7 @@ def frozen_layers(model: keras.Model, up_to: str | None) -> list[tuple[str, kera
     for node in chosen:
         layer = originals.get(id(node.operation))
         if isinstance(layer, keras.Layer) and layer.weights and id(layer) not in apart:
-            found[id(layer)] = node.operation.name, layer
+            found[id(layer)] = path_of(node.operation), layer
     return list(found.values())
 
 
@@ -121,10 +121,10 @@ def _ends(model, flat, nodes, up_to):
     levels = {**_levels(flat, nodes), **named}
     if up_to in levels:
         return [levels[up_to]]
-    inside = [n for n in nodes if _is_within(n.operation.name, up_to)]
+    inside = [n for n in nodes if _is_within(path_of(n.operation), up_to)]
     if inside:
         return [x for node in inside for x in node.outputs]
-    paths = [n.operation.name for n in nodes]
+    paths = [path_of(n.operation) for n in nodes]
     names = {path.rsplit(".", i)[0] for path in paths for i in range(path.count(".") + 1)}
     near = difflib.get_close_matches(str(up_to), sorted(names), n=5, cutoff=0.4)
     raise ValueError(
