@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 
 def require(valid, targets, rule):
@@ -17,7 +18,7 @@ def require(valid, targets, rule):
         targets: Tensor of a row for each of them.
         rule: What every row has to keep, a sentence.
     """
-    if isinstance(valid, keras.KerasTensor):
+    if isinstance(valid, keras.KerasTensor) or in_symbolic_scope():  # of ones, on torch
         return
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

@@ -156,12 +156,11 @@ def test_docstring_example_runs(case):
 
 
 class ShapeChecker(doctest.OutputChecker):
-    """TensorShape([1, 2]) counts as (1, 2)."""
+    """TensorShape([1, 2]) and torch.Size([1, 2]) count as (1, 2)."""
 
     def check_output(self, want, got, flags):
-        return super().check_output(
-            want, got.replace("TensorShape([", "(").replace("])", ")"), flags
-        )
+        got = got.replace("TensorShape([", "(").replace("torch.Size([", "(")
+        return super().check_output(want, got.replace("])", ")"), flags)
 
 
 @alike_everywhere
