@@ -3,7 +3,7 @@
 import keras
 
 from backbones.stages import stage_ends
-from blocks.graph import graph_of, named, nodes_between, path_of, trace
+from blocks.graph import dotted, graph_of, nodes_between, path_of, trace
 
 
 def pyramid(model, levels=None, *, name=None):
@@ -54,14 +54,14 @@ def _named(model, flat, copies, layer):
     for node in nodes_between(graph_of(model).outputs, ()):
         if node.operation.name == layer:
             return copies[id(node.outputs[0])]
-    names = [path_of(each) for each in flat.layers]
-    if layer not in names:
-        like = [name for name in names if str(layer) in name][:5] or names[-5:]
+    names = {path_of(each): each for each in flat.layers}
+    if dotted(str(layer)) not in names:
+        like = [name for name in names if str(layer) in name][:5] or [*names][-5:]
         raise ValueError(
             "A level must name a layer of the model. "
             f"Received: {layer!r}. There are, among others: {', '.join(like)}."
         )
-    return flat.get_layer(named(layer)).output
+    return names[dotted(layer)].output
 
 
 def _choose(found, levels, model):

@@ -120,13 +120,13 @@ def _maker(tensor):
 
 
 def path_of(operation):
-    """Return the path of an operation of a flat graph, on every backend with dots."""
-    return operation.name.replace(STEP, ".")
+    """Return the path of an operation of a flat graph, wherever it was made, with dots."""
+    return dotted(operation.name)
 
 
-def named(path):
-    """Return what `flatten` calls the leaf of a path with dots."""
-    return path.replace(".", STEP)
+def dotted(path):
+    """Return a path as it is on every backend."""
+    return path.replace(">", ".")
 
 
 def scoped(name):

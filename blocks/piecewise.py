@@ -67,7 +67,7 @@ class PiecewiseLinear(PlainArguments, layers.Layer):
         return low, width, rise, start
 
     def call(self, x):
-        low, width, rise, start = self.lines()
+        low, width, rise, start = map(ops.convert_to_tensor, self.lines())
         x = ops.cast(x, "float32")
         missing = ops.not_equal(x, x)
         known = ops.where(missing, 0.0, x)[:, :, None]

@@ -57,7 +57,8 @@ class RotaryEmbedding(PlainArguments, layers.Layer):
         half = x.shape[-1] // 2
         speeds = self.base ** (-np.arange(half, dtype="float32") / half)
         places = ops.arange(ops.shape(x)[side + 1], dtype="float32")
-        angles = ops.reshape(places, (-1, *[1] * (self.rank - side + 1))) * speeds
+        places = ops.reshape(places, (-1, *[1] * (self.rank - side + 1)))
+        angles = ops.multiply(places, speeds)
         cos, sin = ops.cast(ops.cos(angles), x.dtype), ops.cast(ops.sin(angles), x.dtype)
         a, b = ops.split(x, 2, axis=-1)
         return ops.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1)

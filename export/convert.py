@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from blocks import flatten
-from blocks.graph import path_of
+from blocks.graph import dotted, path_of
 from export import advice, savedmodel
 from export.errors import ExportError
 from export.fuse import fused
@@ -124,6 +124,7 @@ def stay(model, float_layers=()):
     """
     model = fused(model)
     names = {x.name for x in model._flatten_layers() if getattr(x, "stays_float", False)}
+    float_layers = [dotted(str(path)) for path in float_layers]
     known = paths_of(model) if float_layers else ()
     for path in float_layers:
         if not any(x == path or x.startswith(f"{path}.") for x in known):

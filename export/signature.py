@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import keras
 
+from blocks.graph import path_of
 from export.errors import ExportError
 
 
@@ -55,7 +56,7 @@ def output_names(model):
     names = []
     for path, x in keras.tree.flatten_with_path(graph_of(model)._outputs_struct):
         words = [part for part in path if isinstance(part, str)]
-        maker = x._keras_history.operation.name.replace(">", ".")  # alike in a file from torch
+        maker = path_of(x._keras_history.operation)
         name = wanted = "_".join(words) or maker
         count = 0
         while name in names:

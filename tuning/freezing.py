@@ -7,7 +7,7 @@ import keras
 
 import heads
 from backbones.stages import stage_ends
-from blocks.graph import nodes_between, path_of, trace_layers
+from blocks.graph import dotted, nodes_between, path_of, trace_layers
 
 
 def freeze(model: keras.Model, up_to: str | None = None) -> list[str]:
@@ -135,4 +135,5 @@ def _ends(model, flat, nodes, up_to):
 
 
 def _is_within(path, up_to):
-    return isinstance(up_to, str) and (path == up_to or path.startswith(f"{up_to}."))
+    within = isinstance(up_to, str) and dotted(up_to)
+    return within and (path == within or path.startswith(f"{within}."))

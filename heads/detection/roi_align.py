@@ -82,7 +82,7 @@ class RoIAlign(PlainArguments, layers.Layer):
         """Return the two neighbours of every point along an axis, and their shares."""
         number = self.size * self.samples
         steps = (np.arange(number, dtype="float32") + 0.5) / number
-        place = (low + (high - low) * steps) / stride - 0.5
+        place = (low + ops.multiply(high - low, steps)) / stride - 0.5
         place = ops.minimum(ops.maximum(place, 0.0), count - 1)
         before = ops.floor(place)
         share = place - before
