@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from heads.base import number_problems, wrong_rows
+from heads.values import one_hot
 
 
 class ClassTargets(NamedTuple):
@@ -73,7 +74,7 @@ class ClassTargets(NamedTuple):
         if self.one_hot or self.multi_label:
             return ops.cast(targets, logits.dtype)
         ids = ops.cast(ops.reshape(targets, (-1,)), "int32")
-        return ops.one_hot(ids, self.num_classes, dtype=logits.dtype)
+        return one_hot(ids, self.num_classes, logits.dtype)
 
     def valid(self, targets):
         """Return for each row whether it keeps the rule; for NumPy arrays and for tensors."""

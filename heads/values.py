@@ -1,4 +1,4 @@
-"""Numbers in a compiled step and in a file: a check of a batch, and the largest of a row."""
+"""Numbers in a compiled step and in a file: a check of a batch, class ids, the largest of a row."""
 
 import keras
 import numpy as np
@@ -46,6 +46,11 @@ def _check(valid, targets, rule):
         row = int(np.argmin(valid))
         value = np.array2string(np.asarray(targets)[row], threshold=10)
         raise ValueError(f"{rule} Received: {value} at row {row} {_REPAIR}")
+
+
+def one_hot(ids, count, dtype):
+    """Return ids as zeros and ones, all zeros where there is no such class: torch refuses those."""
+    return keras.ops.one_hot(keras.ops.where(ids < count, ids, -1), count, dtype=dtype)
 
 
 def largest(logits):

@@ -99,4 +99,5 @@ class AnchorCode(NamedTuple):
         sides = ops.maximum(boxes[..., 2:] - boxes[..., :2], 1e-3)
         x, y = ops.split((middle - anchors[..., :2]) / anchors[..., 2:], 2, axis=-1)
         width, height = ops.split(ops.log(sides / anchors[..., 2:]), 2, axis=-1)
-        return ops.concatenate([y, x, height, width], axis=-1) * np.array(FACTORS, "float32")
+        parts = ops.concatenate([y, x, height, width], axis=-1)
+        return ops.multiply(parts, np.array(FACTORS, "float32"))

@@ -9,7 +9,7 @@ from heads.base import are_numbers
 from heads.detection import overlap
 from heads.detection.assign import TaskAligned
 from heads.detection.code import Code
-from heads.values import require
+from heads.values import one_hot, require
 
 WEIGHTS = {"box": 7.5, "distance": 1.5}  # YOLOv8's
 RULE = (
@@ -88,7 +88,7 @@ class DetectionLoss(keras.Loss):
 
     def call(self, y_true, y_pred):
         boxes, ids, right = valid_rows(y_true, y_pred, self.code)
-        classes = ops.one_hot(ops.cast(ids, "int32"), self.code.num_classes, dtype="float32")
+        classes = one_hot(ops.cast(ids, "int32"), self.code.num_classes, "float32")
         losses = 0.0
         for most, branch in zip((self.most, 1), self.code.split(y_pred)):
             losses = losses + self.of_branch(branch, boxes, classes, TaskAligned(most))

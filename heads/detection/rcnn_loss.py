@@ -8,6 +8,7 @@ from blocks.base import check_positive, register
 from heads.detection.anchors import AnchorCode
 from heads.detection.loss import valid_rows
 from heads.detection.ssd_loss import SSDLoss
+from heads.values import one_hot
 
 
 @register
@@ -59,7 +60,7 @@ class RCNNLoss(keras.Loss):
 
     def call(self, y_true, y_pred):
         boxes, ids, right = valid_rows(y_true, y_pred, self.code)
-        classes = ops.one_hot(ops.cast(ids, "int32"), self.code.num_classes, dtype="float32")
+        classes = one_hot(ops.cast(ids, "int32"), self.code.num_classes, "float32")
         first, second = split(y_pred, self.proposals, self.code)
         losses = self.first.of_branch(first, boxes, ops.max(classes, axis=-1, keepdims=True))
         losses = losses + self.second.of_branch(second, boxes, classes)

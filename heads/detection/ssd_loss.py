@@ -8,6 +8,7 @@ from blocks.base import check_above_zero, check_positive, register
 from heads.detection.anchors import AnchorCode
 from heads.detection.loss import cross_entropy, divided, valid_rows
 from heads.detection.overlap import overlap
+from heads.values import one_hot
 
 CLASS_LOSSES = ("focal", "hard_negatives")
 NEGATIVES = 3  # for each anchor that has a box: SSD's
@@ -68,7 +69,7 @@ class SSDLoss(keras.Loss):
 
     def call(self, y_true, y_pred):
         boxes, ids, right = valid_rows(y_true, y_pred, self.code)
-        classes = ops.one_hot(ops.cast(ids, "int32"), self.code.num_classes, dtype="float32")
+        classes = one_hot(ops.cast(ids, "int32"), self.code.num_classes, "float32")
         (branch,) = self.code.split(y_pred)
         return ops.where(right, self.of_branch(branch, boxes, classes), np.nan)
 
