@@ -5,7 +5,7 @@ RUN := TF_CPP_MIN_LOG_LEVEL=2 $(VENV)/bin/python
 JOBS ?= auto
 PIP := PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip install -q --disable-pip-version-check
 
-.PHONY: quickstart test test-jax lint conformance readme clean
+.PHONY: quickstart test test-jax test-torch lint conformance readme clean
 
 quickstart: $(VENV)/.examples
 	$(RUN) -m examples.quickstart $(ARGS)
@@ -15,6 +15,12 @@ test: $(VENV)/.examples $(VENV)/.test
 
 test-jax: $(VENV)/.test $(VENV)/.examples $(VENV)/.jax
 	KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(RUN) -m pytest -q -n $(JOBS) tests/test_contract.py tests/test_graph.py tests/test_blocks*.py $(ARGS)
+
+# On Linux PyPI's torch is a build for CUDA, of several GB; the one for processors is had before by
+# .venv/bin/pip install torch --index-url https://download.pytorch.org/whl/cpu
+test-torch: $(VENV)/.test $(VENV)/.examples $(VENV)/.torch
+	KERAS_BACKEND=torch $(RUN) -m pytest -q -n $(JOBS) tests/test_contract.py tests/test_graph.py tests/test_blocks*.py $(ARGS)
+	$(RUN) -m pytest -q tests/test_torch.py
 
 lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check .

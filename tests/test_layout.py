@@ -102,6 +102,29 @@ def test_rooms_import_keras_and_no_more():
     assert done.stdout.strip() == "[]", done.stderr
 
 
+# On PyTorch every layer is a torch.nn.Module, whose methods these are.
+OF_TORCH = {"apply", "bfloat16", "buffers", "children", "compile", "cpu", "cuda", "double", "eval"}
+OF_TORCH |= {
+    "float",
+    "forward",
+    "half",
+    "modules",
+    "parameters",
+    "to",
+    "train",
+    "type",
+    "zero_grad",
+}
+
+
+def test_no_attribute_of_a_layer_hides_a_method_of_torch():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                own = isinstance(node.value, ast.Name) and node.value.id == "self"
+                assert not own or node.attr not in OF_TORCH, f"{path}:{node.lineno}: {node.attr}"
+
+
 def test_every_python_file_says_what_it_is():
     for path in FILES:
         assert ast.get_docstring(ast.parse(path.read_text())), path

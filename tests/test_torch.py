@@ -48,8 +48,7 @@ answer = heads.deploy(model)
 print("layers", *[x.name for x in export.measure(answer).layers][:3])
 sizes = {}
 for precision, floats in [
-    ("float32", []), ("float16", []), ("weight_only", []), ("dynamic", []), ("int8", []),
-    ("int8", ["block1"]),
+    ("float32", []), ("weight_only", []), ("dynamic", []), ("int8", []), ("int8", ["block1"]),
 ]:
     bundle = export.to_tflite(
         answer, "a.tflite", precision, calibration=images, inputs=images, float_layers=floats,
@@ -60,15 +59,11 @@ for precision, floats in [
 print("in floats", sizes["int8", "block1"] > sizes["int8",])
 print("verify", export.verify(answer, "a.tflite", images, precision="int8").passed)
 print("onnx", export.to_onnx(answer, "a.onnx", inputs=images).parity.passed)
-report = export.quantization_report(answer, images, verbose=0)
-print("sensitive", sorted(report.sensitivity)[:2])
 
-for each in (answer, model):
-    aware = export.quantize_aware(each, images)
-    if each is model:
-        fit(aware)
-    bundle = export.to_tflite(aware, "q.tflite", "int8", inputs=images, measure=False)
-    print("aware", bundle.parity.passed, *[x.name for x in bundle.outputs])
+aware = export.quantize_aware(model, images)
+fit(aware)
+bundle = export.to_tflite(aware, "q.tflite", "int8", inputs=images, measure=False)
+print("aware", bundle.parity.passed, *[x.name for x in bundle.outputs])
 
 plan = tuning.pruning_plan(model, 0.6)
 print("pruned", plan.layers[1].name, plan.macs[1] < plan.macs[0])
@@ -94,12 +89,13 @@ def trained(head, targets):
 
 masks = rng.integers(0, 2, (8, 16, 16))
 mask = heads.deploy(trained(heads.LRASPPHead(2), masks))
-print("mask", export.to_tflite(mask, "m.tflite", inputs=images, measure=False).parity.passed)
+print("mask", export.to_tflite(mask, "m.tflite", measure=False).parity.passed)
 boxes = np.full((8, 2, 5), -1.0, "float32")
 boxes[:, 0] = 2, 3, 12, 14, 1
 model = trained(heads.DetectionHead(2), boxes)
 found = heads.deploy(model, score=0.0)
 print("boxes", export.to_tflite(found, "b.tflite", inputs=images[:8], measure=False).parity.passed)
+trained(heads.RCNNHead(1), boxes.clip(max=[15, 15, 15, 15, 0]))
 boxes[3, 0, 2] = 1
 try:
     model.fit(images[:8], boxes, verbose=0)
@@ -144,7 +140,6 @@ def test_a_story_on_torch(story):
         ("frozen", "stem.conv stem.norm block1.conv1.conv block1.conv1.norm"),
         ("layers", "stem.conv stem.norm stem.act"),
         ("float32", "True probabilities"),
-        ("float16", "True probabilities"),
         ("weight_only", "True probabilities"),
         ("dynamic", "True probabilities"),
         ("int8", "True probabilities"),
@@ -152,8 +147,6 @@ def test_a_story_on_torch(story):
         ("in", "floats True"),
         ("verify", "True"),
         ("onnx", "True"),
-        ("sensitive", "['block1.conv1.conv', 'block1.conv2.conv']"),
-        ("aware", "True probabilities"),
         ("aware", "True head.logits"),
         ("pruned", "block1.conv1.conv True"),
         ("narrow", "True"),
