@@ -1,5 +1,6 @@
 """Before a model is converted: what will not, what will be slow, and what is rewritten."""
 
+import re
 from dataclasses import asdict, dataclass, field
 
 from blocks.graph import offers_fuse, scoped, trace
@@ -137,7 +138,8 @@ def examined(model, precision, input_shape):
         graph, changes = rewritten(flat, fill, precision, shapes, rounds)
         found = findings(graph, precision, rounds)
     except Exception as error:  # whatever a foreign layer raises: it may convert all the same
-        report.unseen = " ".join(str(error).split())[:200] or type(error).__name__
+        said = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())  # Keras writes in bold
+        report.unseen = said[:200] or type(error).__name__
         return fused(model), report
     for layer in model._flatten_layers():
         if layer.name != scoped(layer.name):
