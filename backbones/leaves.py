@@ -3,6 +3,8 @@
 import numpy as np
 from keras import layers
 
+from blocks.graph import path_of
+
 
 def leaves_of(model):
     """Return the layers that hold weights, each with its path: `[("stem.conv", layer), …]`."""
@@ -11,12 +13,12 @@ def leaves_of(model):
     def walk(layer, path):
         parts = list(layer._flatten_layers(include_self=False, recursive=False))
         for part in parts:
-            walk(part, f"{path}.{part.name}")
+            walk(part, f"{path}.{path_of(part)}")
         if not parts and layer.weights:
             found.append((path, layer))
 
     for layer in model.layers:
-        walk(layer, layer.name)
+        walk(layer, path_of(layer))
     return found
 
 

@@ -6,6 +6,7 @@ import warnings
 import keras
 import numpy as np
 
+from blocks.graph import path_of
 from export.advice import layer_at
 from export.errors import ExportError
 from export.process import WorkerCrash, WorkerError, handed, worker
@@ -30,9 +31,9 @@ def check_weights(model):
             if largest > LARGEST:
                 raise ExportError(
                     f"float16 ends at {LARGEST:.0f}. Received: {largest:.4g} among the weights "
-                    f"{weight.name!r} of layer {layer.name!r}. Scale them, or use "
+                    f"{weight.name!r} of layer {path_of(layer)!r}. Scale them, or use "
                     '"float32".',
-                    layer=layer.name,
+                    layer=path_of(layer),
                 )
 
 

@@ -22,10 +22,10 @@ FAR = 1e6  # larger numbers are masks
 BOUNDS = {"MAXIMUM", "MINIMUM"}  # they, too; what they alone read is cut off by its range
 STEPS = {"ADD", "CAST", "MUL", "NEG", "SUB"}  # that masks are made by
 SCORED = {"LOG_SOFTMAX", "SOFTMAX"}
-CUT = {"LOGISTIC", "MAXIMUM", "MINIMUM", "REDUCE_MAX", "REDUCE_MIN", "TANH", "TOPK_V2"}
+CUT = {"GELU", "LOGISTIC", "MAXIMUM", "MINIMUM", "REDUCE_MAX", "REDUCE_MIN", "TANH", "TOPK_V2"}
 SATURATED = {"LOGISTIC": 16, "TANH": 8}  # beyond which they give the same
 MOST = 8  # times a term that a sum may be, for 32 of 256 steps to be left to it
-MANY = 1e3  # no sum of features is so large; masks are
+MANY = 100  # few sums of features are so large; masks are
 
 
 def inside(content):
@@ -68,8 +68,9 @@ def quantized(content, floating=()):
     from tensorflow.lite.python.convert import mlir_quantize
 
     model, builder = opened(content)
+    endless = unbounded(model)
     widen_ranges(model)
-    stay, several = tensors_of(floating, model)
+    stay, several = tensors_of(floating, model, endless)
     if not stay:
         return mlir_quantize(closed(model, builder))
     drop_ranges(model, stay)
@@ -93,9 +94,18 @@ def ranged(model):
 
 def set_ranges(model, ranges):
     """Give the tensors of a calibrated file the least and the largest number they had."""
-    for place, (low, high) in ranges.items():
+    for place, ends in ranges.items():
         known = model.subgraphs[0].tensors[place].quantization
-        known.min, known.max = np.float32([low]), np.float32([high])
+        known.min, known.max = (np.float32(x) for x in zip(*ends))
+
+
+def unbounded(model):
+    """Return the places of what had infinite numbers, which `set_ranges` noted; forget them."""
+    graph = model.subgraphs[0]
+    found = {i for i in range(len(graph.tensors)) for x in _ranges(graph, [i]) if len(x.min) > 1}
+    for x in _ranges(graph, found):
+        x.min, x.max = x.min[:1], x.max[:1]
+    return found
 
 
 def widen_ranges(model):
@@ -146,8 +156,8 @@ def drop_ranges(model, names):
         graph.tensors[i].quantization = None
 
 
-def tensors_of(patterns, model):
-    """Return the names of the tensors whose scope patterns find, and of all made of those.
+def tensors_of(patterns, model, ends):
+    """Return the names of tensors at places, of those whose scope patterns find, and what follows.
 
     A convolution or a dense layer behind them takes 8 bits again, and what follows it. What
     operations of `FLOATING` make is found, too. Operations of several outputs are not known by the
@@ -157,10 +167,10 @@ def tensors_of(patterns, model):
     names = [x.name.decode() for x in graph.tensors]
     scope = re.compile("|".join(x for x in patterns if not x.startswith(OUTPUT)) or "(?!)")
     made = [x for signature in model.signatureDefs or () for x in signature.outputs]
-    ends = {x.tensorIndex for x in made if OUTPUT + x.name.decode() in patterns}
-    if patterns and not ends and not any(map(scope.search, names)):
+    asked = {x.tensorIndex for x in made if OUTPUT + x.name.decode() in patterns}
+    if patterns and not asked and not any(map(scope.search, names)):
         raise ValueError(f"The file must name the operations of its layers. Received: {patterns}.")
-    ends |= in_floats(graph, kinds)
+    ends = asked | ends | in_floats(graph, kinds)
     found, several = {}, {"TOPK_V2"}
     for operation in graph.operators:
         again = kinds[operation.opcodeIndex] in WEIGHTED
@@ -204,14 +214,15 @@ def masked(graph, kinds):
     """Return the places of sums that masks may be in, which keep no step for their other term.
 
     So are sums of scores, sums that are far larger than a term and than all that is made of them,
-    and sums in the thousands beside which a term is less than a step.
+    and large ones in which a term has less than four steps.
     """
     found, behind = set(), {x: {None: 0} for x in graph.outputs}  # by place: what reads it, sizes
     for operation in reversed(graph.operators):
         kind, made = kinds[operation.opcodeIndex], operation.outputs
         reads = {kind: SATURATED.get(kind) or max(_sizes(graph, made), default=0)}
         if kind in SAME_RANGE:
-            reads = {key: x for place in made for key, x in behind.get(place, {}).items()}
+            moved = [each for place in made for each in behind.get(place, {}).items()]
+            reads = {key: max(x for other, x in moved if other == key) for key, _ in moved}
         for x in operation.inputs:
             known = behind.setdefault(x, {})
             known.update({key: max(size, known.get(key, 0)) for key, size in reads.items()})
@@ -220,7 +231,7 @@ def masked(graph, kinds):
             reads, few = behind[made[0]], min(terms) * MOST < whole[0]
             cut = reads.keys() & CUT and reads.keys() <= CUT | {"MUL"}
             vanishes = few and cut and max(reads.values()) * MOST < whole[0]
-            less = whole[0] > MANY and min(terms) * 256 < whole[0]
+            less = whole[0] > MANY and min(terms) * 64 < whole[0]
             if reads.keys() <= SCORED or vanishes or less:
                 found.update(made)
     return found

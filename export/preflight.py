@@ -3,7 +3,7 @@
 import re
 from dataclasses import asdict, dataclass, field
 
-from blocks.graph import offers_fuse, scoped, trace
+from blocks.graph import dotted, offers_fuse, scoped, trace
 from export import advice, signature
 from export.errors import ExportError
 from export.findings import Finding, findings
@@ -158,5 +158,5 @@ def examined(model, precision, input_shape):
 
 def _innermost(path, names):
     """Return the layer of a path, or `None` where it stands in none."""
-    fits = [x for x in names if f".{path}".endswith(f".{scoped(x)}")]
+    fits = [x for x in names if f".{path}".endswith(f".{dotted(scoped(x))}")]
     return max(fits, key=len, default=None)

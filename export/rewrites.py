@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops, tree
 
+from blocks import flatten
 from blocks.graph import nodes_between
 from export.findings import Finding, floats, loops_in, place
 
@@ -43,6 +44,7 @@ class PlainSum(layers.Layer):
     def __init__(self, mean=False, **kwargs):
         super().__init__(**kwargs)
         self.mean = mean
+        self.supports_masking = True  # the graph hands masks on
 
     def call(self, *given):
         given = tree.flatten(given)
@@ -51,6 +53,13 @@ class PlainSum(layers.Layer):
         for x in others:
             first = ops.subtract(first, ops.negative(x))
         return first / len(given) if self.mean else first
+
+    def compute_mask(self, inputs, previous_mask):
+        return None
+
+    def compute_output_spec(self, *given):  # as `Best`: sparse tensors have no sum on JAX
+        given = tree.flatten(given)
+        return keras.KerasTensor(_whole([x.shape for x in given]), _type_of(given))
 
 
 def rewritten(flat, fill, precision, shapes, rounds=True):
@@ -109,23 +118,39 @@ def _is_misread(node):
     """Return whether a node is another sum in a batch of 1: see `PlainSum`."""
     given = tree.flatten((node.arguments.args, node.arguments.kwargs))
     given = [x for x in given if hasattr(x, "shape")]
-    if type(node.operation).__name__ not in ADDS or len({len(x.shape) for x in given}) != 1:
+    kind = type(node.operation)
+    if kind.__name__ not in ADDS or not kind.__module__.startswith("keras."):
         return False
-    if _type_of(given) in ("bool", "uint8", "uint16", "uint32"):
+    if {len(x.shape) for x in given} - {len(given[0].shape)} or len(given[0].shape) < 2:
         return False
-    first, *others = given
-    whole = [1, *first.shape[1:]]
-    for x in others:
+    type_ = _type_of(given)
+    if type_.startswith(("bool", "uint")) or ("float" not in type_ and kind is layers.Average):
+        return False
+    for i, x in enumerate(given[1:], 1):
+        whole = _whole([y.shape for y in given[:i]])
         shape = [x.shape[0] or 1, *x.shape[1:]]
         longer = [size for size in shape if size != 1]
-        if len(longer) == 1 < len(shape) and not whole[-1] == shape[-1] == longer[0]:
+        if len(longer) == 1 and not whole[-1] == shape[-1] == longer[0]:
             sides = whole[1], whole[-1]
             taken = longer[0] in sides or None in (*longer, *sides)  # which may be any size
             second = longer[0] != whole[-1] and longer[0] == shape[1]  # the same, not for files
             if taken and (x.shape[0] is None or second):  # else so in every batch
                 return True
-        whole = [y if x == 1 else x for x, y in zip(whole, shape)]
     return False
+
+
+def misreads(model):
+    """Return whether a model is another in a batch of 1, as far as can be seen: see `PlainSum`."""
+    try:
+        flat = flatten(model)
+    except Exception:  # whatever a foreign layer raises
+        return False
+    return any(map(_is_misread, nodes_between(flat.outputs, {id(x) for x in flat.inputs})))
+
+
+def _whole(shapes):
+    """Return the shape of a sum."""
+    return [next((x for x in sizes if x != 1), 1) for sizes in zip(*shapes)]
 
 
 def _type_of(given):

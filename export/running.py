@@ -92,20 +92,25 @@ def peaks(file, names, inputs):
 def ranges(content, places, names, inputs):
     """Run a file on every sample; return the least and the largest number of tensors at places.
 
+    Where some are infinite, the pair of what is finite comes first, and one of infinities.
+
     TensorFlow's calibrator reads some tensors after a later operation has written over them: a
-    residual branch then has the range of the sum. What is not finite is left out.
+    residual branch then has the range of the sum.
     """
     interpreter = _keeping(model_content=content, num_threads=os.cpu_count())
     found = {place: [np.inf, -np.inf] for place in places}
+    endless = set()
     for _ in _answers(interpreter, _arrays(inputs, names)):
         for place, ends in found.items():
             x = interpreter.get_tensor(place)
             low, high = x.min(initial=np.inf), x.max(initial=-np.inf)
-            if not np.isfinite(low + high):
+            if x.size and not np.isfinite(high - low):
+                endless.update([place] * bool(np.isinf(x).any()))
                 x = x[np.isfinite(x)]
                 low, high = x.min(initial=np.inf), x.max(initial=-np.inf)
             ends[:] = min(ends[0], low), max(ends[1], high)
-    return {place: ends for place, ends in found.items() if ends[0] <= ends[1]}
+    known = {place: ends if ends[0] <= ends[1] else [0.0, 0.0] for place, ends in found.items()}
+    return {x: [y, (-np.inf, np.inf)] if x in endless else [y] for x, y in known.items()}
 
 
 def _keeping(**file):

@@ -158,14 +158,15 @@ READ = {
     "max": lambda x: ops.max(x, axis=1),
     "sigmoid": ops.sigmoid,
     "silu": ops.silu,
+    "gelu": ops.gelu,
     "logsumexp": lambda x: ops.logsumexp(x, axis=1),
     "top": lambda x: ops.top_k(ops.swapaxes(x, 1, 2), 2)[0],
 }
 
 
-@pytest.mark.parametrize("far", [30.0, 1e4, 1e9])
+@pytest.mark.parametrize("far", [30.0, 900.0, 1e4, 1e9])
 @pytest.mark.parametrize(
-    "reads", ["softmax", "max", "sigmoid", "attention", "silu", "logsumexp", "top"]
+    "reads", ["softmax", "max", "sigmoid", "attention", "silu", "gelu", "logsumexp", "top"]
 )
 def test_masks_of_any_size_leave_the_others_their_steps(reads, far, tmp_path):
     keras.utils.set_random_seed(0)
@@ -225,6 +226,24 @@ def test_a_gate_of_sums_stays_in_8_bits(gain, tmp_path):
 
     whole, floating = file_of(gated, tmp_path)
     assert {"ADD", "LOGISTIC", "MUL"} <= whole and not floating
+
+
+def test_an_infinite_mask_is_one(tmp_path):
+    keras.utils.set_random_seed(0)
+    x, kept = keras.Input((8, 6), name="x"), keras.Input((8,), name="kept")
+    hidden = layers.Dense(6)(x)
+    scores = layers.Reshape((8,))(layers.Dense(1)(hidden)) + ops.log(kept)
+    y = layers.Dense(3, name="y")(ops.sum(ops.softmax(scores)[..., None] * hidden, axis=1))
+    rng = np.random.default_rng(0)
+    given = {"x": rng.normal(size=(40, 8, 6)), "kept": (rng.random((40, 8)) < 0.7) * 1.0}
+    given["kept"][:, 0] = 1
+    assert to_int8(keras.Model([x, kept], y), given, tmp_path)[0] > 30
+
+
+def test_what_is_always_infinite_is_a_file(tmp_path):
+    x = keras.Input((8,), name="x")
+    y = layers.Dense(4)(ops.minimum(ops.log(layers.Dense(8)(x) * 0.0) * -1, 3.0) + x)
+    assert to_int8(keras.Model(x, y), numbers(40, 8), tmp_path)[0] > 30
 
 
 def test_branches_have_ranges_of_all_samples(tmp_path):

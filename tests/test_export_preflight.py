@@ -458,3 +458,35 @@ def test_what_is_rewritten_computes_in_float32_whatever_the_policy(tmp_path):
     finally:
         keras.config.set_dtype_policy("float32")
     assert len(rewrites) == 3 and np.array_equal(answer, np.argmax(sum(given.values()), -1))
+
+
+class Add(layers.Layer):
+    def call(self, first, second):
+        return ops.subtract(first, -3.0 * second)
+
+
+@on_tensorflow
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: ops.argmax(x / (ops.max(ops.abs(x)) + ops.mean(ops.abs(x))), axis=-1),
+        lambda x: Add()(x, x[..., :1]),
+        lambda x: ops.reshape(x, (1, 64)),
+        lambda x: x / ops.sum(ops.abs(x)),
+        lambda x: (x * 2) + (x[..., :1] * 2),
+    ],
+    ids=["scalars", "own", "one", "all", "scaled"],
+)
+def test_one_sample_answers_as_keras_does(function, tmp_path):
+    x = keras.Input((8, 8), name="x")
+    given = {"x": rng.normal(size=(1, 8, 8)).astype("float32")}
+    summed(x, function(x), given, tmp_path)
+
+
+@on_tensorflow
+def test_what_is_rewritten_says_nothing_of_masks(tmp_path):
+    ids, other = keras.Input((8,), dtype="int32", name="ids"), keras.Input((8, 1), name="other")
+    y = layers.LSTM(3)(layers.Add()([layers.Embedding(5, 8, mask_zero=True)(ids), other]))
+    given = {"ids": rng.integers(0, 5, (4, 8)), "other": rng.normal(size=(4, 8, 1))}
+    rewrites, answer = summed([ids, other], y, given, tmp_path)
+    assert len(rewrites) == 1

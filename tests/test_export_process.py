@@ -109,7 +109,8 @@ scores = layers.Dense(3, name="scores")(Halved()(layers.GlobalAveragePooling2D()
 model = keras.Model(image, scores)
 samples = np.random.default_rng(0).random((32, 8, 8, 3))
 plain = keras.Input((4,))  # with no name of its own
-export.to_tflite(keras.Model(plain, layers.Dense(2)(plain)), "plain.tflite", measure=False)
+summed = layers.Dense(4)(plain)[:, :, None] * 2 + plain[:, None] * 2  # as a bias in a batch of 1
+export.to_tflite(keras.Model(plain, summed), "plain.tflite", measure=False)
 for precision in ("float32", "int8"):
     bundle = export.to_tflite(
         model, "m.tflite", precision, calibration=samples, measure=False

@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers
 
 from blocks.depthwise3d import DepthwiseConv3D
-from blocks.graph import nodes_between
+from blocks.graph import nodes_between, path_of
 from tuning.channel_trials import activation_is_alone, trial
 
 DENSE = (layers.Dense, layers.Conv1D, layers.Conv2D, layers.Conv3D)
@@ -96,7 +96,7 @@ def read(flat, originals, within, stays):
         if id(operation) not in stays:
             made = _known(channels, operation, node, given)
         if made is None:
-            reason = f"{operation.name} ({type(operation).__name__})"
+            reason = f"{path_of(operation)} ({type(operation).__name__})"
             for labels in given:
                 channels.keep(labels, reason)
             made = [channels.new(_count(x)) for x in node.outputs]
@@ -120,7 +120,7 @@ def _known(channels, operation, node, given):
         make = _depthwise if isinstance(operation, DEPTHWISE) else _maker
         made = make(channels, operation, given[0])
         if not activation_is_alone(operation):
-            channels.keep(made, f"{operation.name} ({type(operation).__name__})")
+            channels.keep(made, f"{path_of(operation)} ({type(operation).__name__})")
         return [made]
     shape, before = node.outputs[0].shape, node.input_tensors[0].shape
     kind = type(operation).__name__
@@ -176,7 +176,7 @@ def _by_trial(channels, operation, node, given):
         return None
     width, narrowed, kept = found
     for i in kept:
-        channels.keep(given[i], f"{operation.name} ({type(operation).__name__})")
+        channels.keep(given[i], f"{path_of(operation)} ({type(operation).__name__})")
     channels.join(*(given[i] for i in narrowed))
     made = given[narrowed[0]]
     if isinstance(operation, keras.Layer):
