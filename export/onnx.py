@@ -13,6 +13,7 @@ from export.errors import ExportError
 from export.files import aside, target, write_json
 from export.fuse import fused
 from export.parity import limits_of
+from export.preflight import examined
 from export.reference import checked, in_float32
 from export.timing import is_count
 
@@ -79,11 +80,13 @@ def to_onnx(
             "batch": None if batch == "dynamic" else 1,
             "opset": opset,
         }
-        _write(fused(model), part, imports, options)
+        runs, flight = examined(model, "float32", input_shape)
+        _write(fused(runs), part, imports, options)
         parity = checked(model, part, inputs, "float32", tolerance, runner=onnx_file.run)
         facts = onnx_file.read(part)
         made = versions("onnx", "onnxruntime", "tf2onnx") | {"opset": onnx_file.opset_of(part)}
-        bundle = bundle_of(path, "float32", part.read_bytes(), facts, parity, versions=made)
+        more = {"versions": made, "rewrites": flight.rewrites}
+        bundle = bundle_of(path, "float32", part.read_bytes(), facts, parity, **more)
         write_json(bundle.to_dict(), facts_part)
     return bundle
 

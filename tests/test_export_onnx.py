@@ -139,10 +139,20 @@ def test_boxes(batch, op, tmp_path):
 
 def test_what_onnx_lacks_is_named(tmp_path):
     x = keras.Input((8,), name="x")
-    model = keras.Model(x, ops.argmax(layers.Dense(4, name="dense")(x), -1))
+    model = keras.Model(x, ops.argmax(layers.Dense(4, name="dense")(x)))
     with pytest.raises(export.ExportError, match="ONNX only. Received: .*Bitcast.*top_k"):
         export.to_onnx(model, tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("batch", ["dynamic", 1])
+def test_it_is_rewritten_as_files_of_tflite_are(batch, tmp_path):
+    x, y = keras.Input((8, 8), name="x"), keras.Input((8, 1), name="y")
+    model = keras.Model([x, y], [ops.argmax(x, -1), x + y])
+    given = {"x": rng.normal(size=(5, 8, 8)), "y": rng.normal(size=(5, 8, 1))}
+    bundle = export.to_onnx(model, tmp_path / "m.onnx", inputs=given, batch=batch)
+    assert len(bundle.rewrites) == 2 and bundle.ops["TopK"] == 1
+    assert bundle.parity.passed and bundle.parity.samples == 5
 
 
 def test_wrong_arguments(tmp_path, monkeypatch):
