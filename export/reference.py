@@ -173,12 +173,11 @@ ADVICE = {
 def answers(model, samples):
     """Return Keras's answers to `samples`, a dict of arrays by output name."""
     count = len(next(iter(samples.values())))
-    batch = model.inputs[0].shape[0] or BATCH
-    if count == 1 < batch and misreads(model):
+    batch = model.inputs[0].shape[0]
+    if batch is None and count == 1 and misreads(model):
         twice = {name: np.repeat(x, 2, axis=0) for name, x in samples.items()}
         return {name: x[:1] for name, x in answers(model, twice).items()}
-    if batch > 1 and count % batch == 1:
-        batch += 1  # so that none is left alone
+    batch = batch or BATCH + (count % BATCH == 1)  # so that none is left alone
     parts = []
     for start in range(0, count, batch):
         tensors = [
