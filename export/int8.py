@@ -115,7 +115,7 @@ def widen_ranges(model):
     """
     graph, kinds = model.subgraphs[0], kinds_of(model)
     for x in _ranges(graph, range(len(graph.tensors))):
-        if max(-x.min[0], x.max[0]) < TINY:
+        if _size(x) < TINY:
             x.max = np.ones_like(x.max)
     reads = Counter([i for x in graph.operators for i in x.inputs] + list(graph.outputs))
     for operation in graph.operators:
@@ -227,7 +227,7 @@ def masked(graph, kinds):
             known = behind.setdefault(x, {})
             known.update({key: max(size, known.get(key, 0)) for key, size in reads.items()})
         whole, terms = _sizes(graph, made), _sizes(graph, operation.inputs)
-        if kind in {"ADD", "SUB"} and whole and terms and set(made) <= behind.keys():
+        if kind in {"ADD", "SUB"} and whole and terms and made[0] in behind:
             reads, few = behind[made[0]], min(terms) * MOST < whole[0]
             cut = reads.keys() & CUT and reads.keys() <= CUT | {"MUL"}
             vanishes = few and cut and max(reads.values()) * MOST < whole[0]
@@ -238,4 +238,9 @@ def masked(graph, kinds):
 
 
 def _sizes(graph, places):
-    return [max(-x.min[0], x.max[0]) for x in _ranges(graph, places)]
+    return [_size(x) for x in _ranges(graph, places)]
+
+
+def _size(known):
+    """Return the largest size of a number in a range."""
+    return max(-known.min[0], known.max[0])

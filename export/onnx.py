@@ -11,7 +11,6 @@ from export.bundle import bundle_of, versions
 from export.convert import there
 from export.errors import ExportError
 from export.files import aside, target, write_json
-from export.fuse import fused
 from export.parity import limits_of
 from export.preflight import examined
 from export.reference import checked, in_float32
@@ -81,7 +80,7 @@ def to_onnx(
             "opset": opset,
         }
         runs, flight = examined(model, "float32", input_shape)
-        _write(fused(runs), part, imports, options)
+        _write(runs, part, imports, options)
         parity = checked(model, part, inputs, "float32", tolerance, runner=onnx_file.run)
         facts = onnx_file.read(part)
         made = versions("onnx", "onnxruntime", "tf2onnx") | {"opset": onnx_file.opset_of(part)}

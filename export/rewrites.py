@@ -3,8 +3,7 @@
 import keras
 from keras import layers, ops, tree
 
-from blocks import flatten
-from blocks.graph import nodes_between
+from blocks.graph import nodes_between, trace
 from export.findings import Finding, floats, loops_in, place
 
 BEST = ("Argmax", "Argmin")
@@ -116,11 +115,11 @@ def _is_best(node):
 
 def _is_misread(node):
     """Return whether a node is another sum in a batch of 1: see `PlainSum`."""
-    given = tree.flatten((node.arguments.args, node.arguments.kwargs))
-    given = [x for x in given if hasattr(x, "shape")]
     kind = type(node.operation)
     if kind.__name__ not in ADDS or not kind.__module__.startswith("keras."):
         return False
+    given = tree.flatten((node.arguments.args, node.arguments.kwargs))
+    given = [x for x in given if hasattr(x, "shape")]
     if {len(x.shape) for x in given} - {len(given[0].shape)} or len(given[0].shape) < 2:
         return False
     type_ = _type_of(given)
@@ -142,7 +141,7 @@ def _is_misread(node):
 def misreads(model):
     """Return whether a model is another in a batch of 1, as far as can be seen: see `PlainSum`."""
     try:
-        flat = flatten(model)
+        flat, _, _ = trace(model)
     except Exception:  # whatever a foreign layer raises
         return False
     return any(map(_is_misread, nodes_between(flat.outputs, {id(x) for x in flat.inputs})))

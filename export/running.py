@@ -15,22 +15,15 @@ def run(file, names, inputs, outputs, signature=None):
     wanted, made = runner.get_input_details(), runner.get_output_details()
     if set(wanted) != set(names):
         raise ValueError(f"The file's inputs are {sorted(wanted)}. Received: {sorted(names)}.")
-    samples = _arrays(inputs, names)
+    samples = arrays(inputs, names)
     for name, values in samples.items():
         if values.shape[1:] != tuple(wanted[name]["shape"][1:]):
             raise ValueError(
                 f"Input {name!r} of the file has shape {wanted[name]['shape'].tolist()}. "
                 f"Received: samples of shape {values.shape[1:]}."
             )
-    results = [
-        runner(
-            **{
-                name: values[i : i + 1].astype(wanted[name]["dtype"])
-                for name, values in samples.items()
-            }
-        )
-        for i in range(len(samples[names[0]]))
-    ]
+    samples = {name: x.astype(wanted[name]["dtype"], copy=False) for name, x in samples.items()}
+    results = list(_answers(runner, samples))
     return _kept(outputs, {name: [result[name] for result in results] for name in made})
 
 
@@ -45,7 +38,7 @@ def run_onnx(file, names, inputs, outputs):
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    samples, made = _arrays(inputs, names), [x.name for x in session.get_outputs()]
+    samples, made = arrays(inputs, names), [x.name for x in session.get_outputs()]
     count, size = len(samples[names[0]]), session.get_inputs()[0].shape[0]
     starts = range(count) if isinstance(size, int) else [0, *range(1, count, BATCH)]
     parts = [
@@ -55,9 +48,10 @@ def run_onnx(file, names, inputs, outputs):
     return _kept(outputs, dict(zip(made, zip(*parts))))
 
 
-def _arrays(path, names):
-    with np.load(path) as arrays:
-        return {name: arrays[str(index)] for index, name in enumerate(names)}
+def arrays(path, names):
+    """Return the samples that a file holds, by input name."""
+    with np.load(path) as held:
+        return {name: held[str(index)] for index, name in enumerate(names)}
 
 
 def _kept(path, parts):
@@ -80,7 +74,7 @@ def peaks(file, names, inputs):
         for index in each["outputs"]
     }
     inner, outputs = {}, {}
-    for made in _answers(interpreter, _arrays(inputs, names)):
+    for made in _answers(interpreter.get_signature_runner(), arrays(inputs, names)):
         for name, x in made.items():
             _raise_to(outputs, name, abs(x.astype("float64")))
         for each in interpreter.get_tensor_details():
@@ -89,7 +83,7 @@ def peaks(file, names, inputs):
     return {"inner": inner, "outputs": outputs}
 
 
-def ranges(content, places, names, inputs):
+def ranges(content, places, samples):
     """Run a file on every sample; return the least and the largest number of tensors at places.
 
     Where some are infinite, the pair of what is finite comes first, and one of infinities.
@@ -100,7 +94,7 @@ def ranges(content, places, names, inputs):
     interpreter = _keeping(model_content=content, num_threads=os.cpu_count())
     found = {place: [np.inf, -np.inf] for place in places}
     endless = set()
-    for _ in _answers(interpreter, _arrays(inputs, names)):
+    for _ in _answers(interpreter.get_signature_runner(), samples):
         for place, ends in found.items():
             x = interpreter.get_tensor(place)
             low, high = x.min(initial=np.inf), x.max(initial=-np.inf)
@@ -124,9 +118,8 @@ def _keeping(**file):
     )
 
 
-def _answers(interpreter, samples):
-    """Yield what each sample gives, as long as the interpreter holds it."""
-    runner = interpreter.get_signature_runner()
+def _answers(runner, samples):
+    """Yield what each sample gives."""
     for i in range(len(next(iter(samples.values())))):
         yield runner(**{name: values[i : i + 1] for name, values in samples.items()})
 

@@ -13,8 +13,6 @@ import os
 import sys
 import traceback
 
-import numpy as np
-
 
 def _beside(name):
     """Import a file by its path: as part of the package it would bring Keras."""
@@ -110,8 +108,7 @@ def _calibrated(folder, names, calibration):
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter._experimental_calibrate_only = True
-    with np.load(calibration) as arrays:
-        samples = {name: arrays[str(index)] for index, name in enumerate(names)}
+    samples = running.arrays(calibration, names)
     starts = range(1)  # TensorFlow says which tensors have ranges
     converter.representative_dataset = lambda: (
         {name: x[i : i + 1] for name, x in samples.items()} for i in starts
@@ -122,7 +119,7 @@ def _calibrated(folder, names, calibration):
         starts = range(len(samples[names[0]]))
         content = converter.convert()
         model, builder = int8.opened(content)
-    int8.set_ranges(model, running.ranges(content, int8.ranged(model), names, calibration))
+    int8.set_ranges(model, running.ranges(content, int8.ranged(model), samples))
     return int8.closed(model, builder)
 
 

@@ -139,16 +139,21 @@ def test_a_mask_leaves_the_others_their_steps(tmp_path):
     assert to_int8(keras.Model(x, y), given, tmp_path)[0] > 30
 
 
-def test_a_mask_of_sums_is_kept(tmp_path):
-    """One step of 256 between 0 and -1e9 is 4e6, beside which floats forget the scores."""
-    keras.utils.set_random_seed(0)
-    x, kept = keras.Input((8, 6), name="x"), keras.Input((8,), name="kept")
-    hidden = layers.Dense(6)(x)
-    scores = ops.matmul(hidden, ops.swapaxes(hidden, 1, 2)) + (1 - kept[:, None]) * -1e9
-    y = layers.Dense(3, name="y")(ops.matmul(ops.softmax(scores), hidden))
+def positions():
+    """Return inputs of eight positions and of which are kept, and samples of both."""
     rng = np.random.default_rng(0)
     given = {"x": rng.normal(size=(40, 8, 6)), "kept": (rng.random((40, 8)) < 0.7) * 1.0}
     given["kept"][:, 0] = 1
+    return keras.Input((8, 6), name="x"), keras.Input((8,), name="kept"), given
+
+
+def test_a_mask_of_sums_is_kept(tmp_path):
+    """One step of 256 between 0 and -1e9 is 4e6, beside which floats forget the scores."""
+    keras.utils.set_random_seed(0)
+    x, kept, given = positions()
+    hidden = layers.Dense(6)(x)
+    scores = ops.matmul(hidden, ops.swapaxes(hidden, 1, 2)) + (1 - kept[:, None]) * -1e9
+    y = layers.Dense(3, name="y")(ops.matmul(ops.softmax(scores), hidden))
     noise, path = to_int8(keras.Model([x, kept], y), given, tmp_path)
     assert noise > 30
     assert "FULLY_CONNECTED" in computed(path)[0] and "FULLY_CONNECTED" not in computed(path)[1]
@@ -170,7 +175,7 @@ READ = {
 )
 def test_masks_of_any_size_leave_the_others_their_steps(reads, far, tmp_path):
     keras.utils.set_random_seed(0)
-    x, kept = keras.Input((8, 6), name="x"), keras.Input((8,), name="kept")
+    x, kept, given = positions()
     hidden, mask = layers.Dense(6, activation="relu")(x), (1 - kept) * -far
     if reads == "softmax":
         weights = ops.softmax(layers.Reshape((8,))(layers.Dense(1)(hidden)) + mask)
@@ -180,9 +185,6 @@ def test_masks_of_any_size_leave_the_others_their_steps(reads, far, tmp_path):
         y = ops.matmul(ops.softmax(scores), hidden)
     else:
         y = READ[reads](mask[..., None] + layers.Dense(6)(hidden))
-    rng = np.random.default_rng(0)
-    given = {"x": rng.normal(size=(40, 8, 6)), "kept": (rng.random((40, 8)) < 0.7) * 1.0}
-    given["kept"][:, 0] = 1
     model = keras.Model([x, kept], layers.Dense(3, name="y")(y))
     noise, path = to_int8(model, given, tmp_path)
     assert noise > (20 if far == 30 else 30)
@@ -230,13 +232,10 @@ def test_a_gate_of_sums_stays_in_8_bits(gain, tmp_path):
 
 def test_an_infinite_mask_is_one(tmp_path):
     keras.utils.set_random_seed(0)
-    x, kept = keras.Input((8, 6), name="x"), keras.Input((8,), name="kept")
+    x, kept, given = positions()
     hidden = layers.Dense(6)(x)
     scores = layers.Reshape((8,))(layers.Dense(1)(hidden)) + ops.log(kept)
     y = layers.Dense(3, name="y")(ops.sum(ops.softmax(scores)[..., None] * hidden, axis=1))
-    rng = np.random.default_rng(0)
-    given = {"x": rng.normal(size=(40, 8, 6)), "kept": (rng.random((40, 8)) < 0.7) * 1.0}
-    given["kept"][:, 0] = 1
     assert to_int8(keras.Model([x, kept], y), given, tmp_path)[0] > 30
 
 
